@@ -1,0 +1,1 @@
+"""The offline audit: what a model relies on, what it never learned, and how sure we are."""

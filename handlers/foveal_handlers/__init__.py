@@ -1,0 +1,1 @@
+"""TorchServe handlers: the only code of Foveal that imports `ts`."""
