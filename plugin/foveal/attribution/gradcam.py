@@ -1,0 +1,16 @@
+"""Grad-CAM: channels weighted by their mean gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from foveal.attribution.registry import register
+
+
+@register("gradcam", paper="Selvaraju et al., ICCV 2017, arXiv:1610.02391")
+def combine(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Sum the channels, weighted by the spatial mean of their gradients (signed: before the paper's ReLU)."""
+    weights = gradients.flatten(2).mean(-1)
+    summed = torch.einsum("bc,bcs->bs", weights, activations.flatten(2))
+    return summed.reshape(activations.shape[:1] + activations.shape[2:])

@@ -1,0 +1,181 @@
+"""The ``foveal:`` section of an archive's ``model-config.yaml``, and the variables that override it.
+
+Every key may be overridden by an environment variable: ``FOVEAL_`` and the key in capitals, sections joined
+by an underscore. Lists are separated by commas, ``FOVEAL_RULE`` reads ``percentile:95``:
+
+    FOVEAL_FEATURES FOVEAL_METHOD FOVEAL_LAYER FOVEAL_RULE FOVEAL_WINDOW FOVEAL_MAX_WINDOWS FOVEAL_SAMPLE_RATE
+    FOVEAL_KEEP_METADATA FOVEAL_KEEP_HEADERS FOVEAL_SPOOL_DIR FOVEAL_SPOOL_MAX_BYTES FOVEAL_SPOOL_DURABILITY
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from foveal.config import values
+from foveal.config.values import Rule
+from foveal.errors import UsageError, nearest
+
+__all__ = ["FovealConfig", "Keep", "Rule", "SpoolSettings"]
+
+#: What reads one value: the value as YAML or the environment gave it, and what to call it in an error.
+_Parser = Callable[[object, str], Any]
+
+_SCHEMA: dict[str, _Parser | dict[str, _Parser]] = {
+    "features": values.features,
+    "method": values.method,
+    "layer": values.text,
+    "rule": values.rule,
+    "window": values.window,
+    "max_windows": values.whole,
+    "sample_rate": values.rate,
+    "keep": {"metadata": values.names, "headers": values.names},
+    "spool": {"dir": values.folder, "max_bytes": values.size, "durability": values.durability},
+}
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What may be kept about a sample beside its pixels.
+
+    Attributes
+    ----------
+    metadata
+        Manifest columns or request keys that are kept. For requests an empty list keeps nothing; `collect`
+        keeps every column then.
+    headers
+        Request headers that are kept, under their lower-case name.
+    """
+
+    metadata: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpoolSettings:
+    """Where the worker writes what it saw, and how hard it tries.
+
+    Attributes
+    ----------
+    dir
+        Folder of the spool; None leaves the choice to whoever serves.
+    max_bytes
+        Quota of the folder; beyond it observations are dropped and counted.
+    durability
+        ``process`` survives a killed worker, ``power`` also a power cut.
+    """
+
+    dir: str | None = None
+    max_bytes: int = 2_000_000_000
+    durability: Literal["process", "power"] = "process"
+
+
+@dataclass(frozen=True)
+class FovealConfig:
+    """How a model is watched; every field is described in the design under "Configuration".
+
+    Attributes
+    ----------
+    features
+        ``auto`` (the penultimate nodes), or names such as ``fc1``, ``fc1:7``, ``layer4:12``, ``class:*``.
+    method
+        Name of the attribution method for nodes and classes.
+    layer
+        Where the map is taken: a module's dotted name, or ``auto``.
+    rule
+        When a feature counts as present.
+    window
+        Side of the crop in pixels, (height, width), or ``auto``.
+    max_windows
+        Windows per map at most.
+    sample_rate
+        Share of the requests that are observed, 0 to 1.
+    """
+
+    features: Literal["auto"] | tuple[str, ...] = "auto"
+    method: str = "gradcam"
+    layer: str = "auto"
+    rule: Rule = field(default_factory=Rule)
+    window: Literal["auto"] | int | tuple[int, int] = "auto"
+    max_windows: int = 3
+    sample_rate: float = 1.0
+    keep: Keep = field(default_factory=Keep)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+
+    @classmethod
+    def from_mapping(
+        cls, mapping: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None
+    ) -> FovealConfig:
+        """Read the section, let the environment override it, and check everything.
+
+        Parameters
+        ----------
+        mapping
+            The ``foveal`` section as YAML gives it; None or empty for the defaults.
+        environ
+            Variables to read; None for the process's own, ``{}`` for none (where a section is only
+            checked, so that this machine's variables do not end up in an archive).
+
+        Raises
+        ------
+        UsageError
+            For an unknown key (the nearest is named) or a wrong value; the key or variable is named.
+        """
+        given = _parse(mapping or {}, _SCHEMA, "foveal")
+        override = _from_environment(os.environ if environ is None else environ)
+        merged = {**given, **override}
+        keep, spool = ({**given.get(name, {}), **override.get(name, {})} for name in ("keep", "spool"))
+        return cls(**{**merged, "keep": Keep(**keep), "spool": SpoolSettings(**spool)})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Write the section in full; :meth:`from_mapping` reads it back to an equal configuration."""
+        plain = asdict(self) | {"rule": self.rule.to_value()}
+        return {key: _plain(value) for key, value in plain.items()}
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the configuration: everything that shapes entries, so not the spool."""
+        identity = {key: value for key, value in self.to_mapping().items() if key != "spool"}
+        return hashlib.sha256(
+            json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest()
+
+
+def _parse(mapping: object, schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+    if not isinstance(mapping, Mapping):
+        raise UsageError(
+            f"{where} is {mapping!r}", f"Make it a section with keys such as {next(iter(schema))!r}"
+        )
+    for key in mapping:
+        if key not in schema:
+            raise UsageError(f"Unknown key '{where}.{key}'", nearest(str(key), schema))
+    return {key: _parse_value(value, schema[key], f"{where}.{key}") for key, value in mapping.items()}
+
+
+def _parse_value(value: object, parser: _Parser | dict[str, _Parser], where: str) -> object:
+    if isinstance(parser, dict):
+        return _parse({} if value is None else value, parser, where)
+    return parser(value, where)
+
+
+def _from_environment(
+    environ: Mapping[str, str], schema: Mapping[str, Any] = _SCHEMA, prefix: str = "FOVEAL"
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, parser in schema.items():
+        name = f"{prefix}_{key.upper()}"
+        if isinstance(parser, dict):
+            found |= {key: section} if (section := _from_environment(environ, parser, name)) else {}
+        elif name in environ:
+            found[key] = parser(environ[name], name)
+    return found
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,156 @@
+"""Pixels to the tensor that a network takes, and back: the preprocessing an archive states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from foveal.errors import UsageError, nearest
+from foveal.samples.images import Pixels
+
+_RANGES = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+
+#: Pillow's (ITU-R 601) weights of red, green and blue in grey.
+_LUMA = np.array([19595, 38470, 7471], dtype=np.float64) / 65536
+
+
+@dataclass(frozen=True)
+class ImageTransform:
+    """Scale to [0, 1], fit the channels, resize, normalise.
+
+    Attributes
+    ----------
+    size
+        Height and width that the network takes; None leaves images as large as they are.
+    channels
+        Channels that the network takes; None leaves them as they are.
+    mean, std
+        One value per channel, or one for all.
+    """
+
+    size: tuple[int, int] | None = None
+    channels: int | None = None
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            count = len(getattr(self, name))
+            if count != 1 and self.channels is not None and count != self.channels:
+                raise UsageError(
+                    f"preprocess.{name} has {count} values for {self.channels} channels",
+                    "Give one value, or one per channel",
+                )
+        if not all(value > 0 for value in self.std):
+            raise UsageError(f"preprocess.std has the value {min(self.std)}", "Give values above 0")
+
+    def __call__(self, pixels: Pixels, name: str = "") -> Tensor:
+        """Turn pixels (H, W, C) into a float32 tensor (C, h, w).
+
+        Values are scaled by their type's maximum. Resizing is bilinear with antialiasing, as Pillow does it,
+        and does not keep the aspect.
+
+        Raises
+        ------
+        UsageError
+            If the channels do not fit; names `name` and both counts.
+        """
+        fitted = self._fit_channels(pixels, name)
+        values = torch.from_numpy(fitted.astype(np.float32) / np.float32(_RANGES[pixels.dtype]))
+        tensor = values.permute(2, 0, 1).contiguous()
+        if self.size is not None and tensor.shape[1:] != self.size:
+            tensor = interpolate(
+                tensor[None], self.size, mode="bilinear", align_corners=False, antialias=True
+            )[0]
+        return (tensor - self._per_channel(self.mean)) / self._per_channel(self.std)
+
+    def inverse(self, tensor: Tensor) -> NDArray[np.float32]:
+        """Undo the normalisation: tensor (C, h, w) to values (h, w, C) clipped to [0, 1]."""
+        values = tensor.detach() * self._per_channel(self.std) + self._per_channel(self.mean)
+        clipped: NDArray[np.float32] = values.clamp(0, 1).permute(1, 2, 0).contiguous().float().numpy()
+        return clipped
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> ImageTransform:
+        """Read the ``preprocess`` section of a ``model-config.yaml``.
+
+        Raises
+        ------
+        UsageError
+            For an unknown key (the nearest is named) or a value that does not fit.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in mapping:
+            if key not in known:
+                raise UsageError(f"Unknown key 'preprocess.{key}'", nearest(str(key), known))
+        size, channels = mapping.get("size"), mapping.get("channels")
+        return cls(
+            size=None if size is None else _size(size),
+            channels=None if channels is None else _whole(channels, "channels"),
+            mean=_numbers(mapping.get("mean", [0.0]), "mean"),
+            std=_numbers(mapping.get("std", [1.0]), "std"),
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Write the ``preprocess`` section; :meth:`from_mapping` reads it back."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+    def _per_channel(self, values: tuple[float, ...]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
+
+    def _fit_channels(self, pixels: Pixels, name: str) -> Pixels:
+        have, want = pixels.shape[2], self.channels
+        if want is None or have == want:
+            return pixels
+        if have == 4 and want in (1, 3) and _is_opaque(pixels):
+            return self._fit_channels(pixels[..., :3], name)
+        if (have, want) == (1, 3):
+            return cast("Pixels", np.repeat(pixels, 3, axis=2))
+        if (have, want) == (3, 1):
+            return _grey(pixels)
+        raise UsageError(
+            f"Sample {name!r} has {have} channels, the model takes {want}",
+            "Convert the sample, or pass the model's own --channels to `foveal pack`",
+        )
+
+
+def _is_opaque(pixels: Pixels) -> bool:
+    return bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
+
+
+def _grey(pixels: Pixels) -> Pixels:
+    """Make grey of colour, for 8 bits bit for bit as Pillow does it."""
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"), dtype=np.uint8)[
+            ..., None
+        ]
+    return np.rint(pixels @ _LUMA).astype(np.uint16)[..., None]
+
+
+def _whole(value: object, key: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise UsageError(f"preprocess.{key} is {value!r}", "Give a whole number above 0")
+
+
+def _size(value: object) -> tuple[int, int]:
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        return _whole(value[0], "size"), _whole(value[1], "size")
+    raise UsageError(f"preprocess.size is {value!r}", "Give [height, width] or null")
+
+
+def _numbers(value: object, key: str) -> tuple[float, ...]:
+    items: Sequence[Any] = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    if items and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items):
+        return tuple(float(item) for item in items)
+    raise UsageError(f"preprocess.{key} is {value!r}", "Give a list of numbers, one per channel")

@@ -1,0 +1,95 @@
+"""Which layers are chosen, on networks whose right answer is known."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_nets import LinearHead, PatentNet, ResidualNet, SharedNet, seeded
+from torch import nn
+
+from foveal.capture import choose_layer, choose_node_layer, find_layer, layer_names
+from foveal.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "layer", "nodes"),
+    [
+        # Block 4 convolves at 12x12 and block 5 at 6x6; the last pool to 3x3 only shrinks.
+        (PatentNet, (1, 96, 96), "features.18", "fc1"),
+        # layer3.0.conv1 still has layer2's resolution, but the shortcut runs past it.
+        (ResidualNet, (3, 32, 32), "layer2", "layer3"),
+        # The shared ReLU and pool cannot be told apart by name.
+        (SharedNet, (1, 16, 16), "conv2", "fc1"),
+        (LinearHead, (1, 8, 8), "conv", "conv"),
+    ],
+)
+def test_choice(kind, shape, layer, nodes):
+    model, x = seeded(kind), torch.rand(1, *shape)
+    assert choose_layer(model, x) == layer
+    assert choose_node_layer(model, x) == nodes
+
+
+def test_squeeze_linears_between_spatial_layers_are_no_node_layers():
+    class Squeeze(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.squeeze = nn.Conv2d(1, 4, 3), nn.Linear(4, 4)
+            self.conv2, self.fc = nn.Conv2d(4, 4, 3), nn.Linear(4, 2)
+
+        def forward(self, x):
+            x = self.conv1(x)
+            x = self.conv2(x * self.squeeze(x.mean((2, 3)))[:, :, None, None])
+            return self.fc(x.mean((2, 3)))
+
+    model, x = seeded(Squeeze), torch.rand(1, 1, 9, 9)
+    assert choose_node_layer(model, x) == "conv2"
+
+
+def test_choosing_leaves_no_trace():
+    model, x = seeded(ResidualNet), torch.rand(1, 3, 32, 32)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.inference_mode():
+        choose_layer(model, x)
+        choose_node_layer(model, x)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_no_spatial_layer_and_no_nodes():
+    model, x = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 2))), torch.rand(1, 1, 2, 2)
+    with pytest.raises(UsageError) as caught:
+        choose_layer(model, x)
+    assert str(caught.value) == "The model has no layer with a spatial grid. Name one with --layer."
+    with pytest.raises(UsageError) as caught:
+        choose_node_layer(model, x)
+    assert str(caught.value) == (
+        "The model has no layer of nodes before its last one. Name features such as 'fc1:7'."
+    )
+
+
+def test_only_shared_layers_at_the_resolution():
+    class Again(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 1, 3, padding=1)
+
+        def forward(self, x):
+            return self.conv(self.conv(x)).flatten(1)
+
+    with pytest.raises(UsageError) as caught:
+        choose_layer(Again().eval(), torch.rand(1, 1, 4, 4))
+    assert str(caught.value) == "Every layer of grid (4, 4) is called more than once. Name one with --layer."
+
+
+def test_training_mode_is_refused():
+    with pytest.raises(UsageError, match="The model is in training mode"):
+        choose_layer(SharedNet(), torch.rand(1, 1, 16, 16))
+
+
+def test_finding_layers():
+    model = seeded(SharedNet)
+    assert layer_names(model) == ["conv1", "conv2", "conv3", "relu", "pool", "fc1", "fc2"]
+    assert find_layer(model, "fc1") is model.fc1
+    for name in ("", "fc11"):
+        with pytest.raises(UsageError, match=f"Unknown layer '{name}'. Did you mean"):
+            find_layer(model, name)
