@@ -1,0 +1,228 @@
+"""The MLflow side of a library: one experiment, one run, its tags and artifacts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from foveal.errors import UsageError, nearest
+from foveal.library.connection import Connection, mask_credentials
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+#: A library is the MLflow experiment of this name and its own.
+PREFIX = "foveal/"
+ROLE_TAG = "foveal.role"
+NOTE_TAG = "mlflow.note.content"
+
+
+class Tracking:
+    """One library's experiment and run.
+
+    Nothing is asked and nothing is made before it is needed; only :meth:`put` and :meth:`tag` make what is
+    not there yet.
+
+    Parameters
+    ----------
+    name
+        The library's name.
+    connection
+        Where its experiment is.
+
+    Raises
+    ------
+    UsageError
+        If the name cannot be one.
+    """
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self.name = _checked(name)
+        self.connection = connection
+        self._known: Run | None = None
+
+    def run(self) -> Run:
+        """Give the library's run.
+
+        Raises
+        ------
+        UsageError
+            If there is no such library, naming those that are most alike.
+        EnvironmentFault
+            If MLflow cannot be reached; so do all other methods.
+        """
+        run = self.find()
+        if run is None:
+            with self.connection.asking() as client:
+                known = library_names(client)
+            raise UsageError(
+                f"No library {self.name!r} at {self.connection.place}", nearest(self.name, known)
+            )
+        return run
+
+    def find(self) -> Run | None:
+        """Give the library's run, or nothing where there is no such library."""
+        if self._known is None:
+            with self.connection.asking() as client:
+                self._known = self._look(client)
+        return self._known
+
+    @property
+    def url(self) -> str:
+        """Where to look at the run: MLflow's page, or without a server the folder of its artifacts."""
+        info = self.run().info
+        if urlsplit(self.connection.uri).scheme not in ("http", "https"):
+            return mask_credentials(str(info.artifact_uri))
+        return f"{self.connection.place.rstrip('/')}/#/experiments/{info.experiment_id}/runs/{info.run_id}"
+
+    def names_in(self, folder: str) -> list[str]:
+        """List the names of the files in an artifact folder; none where there is no such folder."""
+        run_id = self.run().info.run_id
+        with self.connection.asking() as client:
+            found = client.list_artifacts(run_id, folder)
+        return sorted(item.path.rsplit("/", 1)[-1] for item in found if not item.is_dir)
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write an artifact, replacing one of the same path.
+
+        Where it lies on this machine it is on the disk, not only with the kernel, when this returns.
+        """
+        run_id = (self.find() or self._make()).info.run_id
+        folder, name = path.rsplit("/", 1)
+        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch, self.connection.moving() as client:
+            file = Path(scratch) / name
+            file.write_bytes(content)
+            client.log_artifact(run_id, str(file), folder)
+        local = self.local(path)
+        if local is not None:
+            _sync(local)
+
+    def local(self, path: str) -> Path | None:
+        """Say where an artifact lies, if it lies on this machine; it may be missing there."""
+        folder = _local_folder(str(self.run().info.artifact_uri))
+        return None if folder is None else folder / path
+
+    def fetch(self, path: str, into: Path) -> Path:
+        """Copy an artifact into a folder of this machine."""
+        run_id = self.run().info.run_id
+        with self.connection.moving() as client:
+            return Path(client.download_artifacts(run_id, path, str(into)))
+
+    def read(self, path: str) -> bytes:
+        """Read a small artifact."""
+        local = self.local(path)
+        if local is not None:
+            return local.read_bytes()
+        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch:
+            return self.fetch(path, Path(scratch)).read_bytes()
+
+    def read_all(self, paths: Sequence[str]) -> list[bytes]:
+        """Read many small artifacts, several at a time."""
+        with self.connection.moving(), ThreadPoolExecutor(max_workers=8) as pool:
+            return list(pool.map(self.read, paths))
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the run."""
+        run_id = (self.find() or self._make()).info.run_id
+        with self.connection.asking() as client:
+            client.set_tag(run_id, key, value)
+
+    def tags(self) -> Mapping[str, str]:
+        """Give the run's tags as they are now."""
+        run_id = self.run().info.run_id
+        with self.connection.asking() as client:
+            return dict(client.get_run(run_id).data.tags)
+
+    @property
+    def _experiment_name(self) -> str:
+        return PREFIX + self.name
+
+    def _look(self, client: MlflowClient) -> Run | None:
+        experiment = client.get_experiment_by_name(self._experiment_name)
+        if experiment is None:
+            return None
+        if experiment.lifecycle_stage == "deleted":
+            raise UsageError(
+                f"Library {self.name!r} was deleted at {self.connection.place}",
+                f"Run `mlflow experiments restore -x {experiment.experiment_id}`, or choose another name",
+            )
+        runs = client.search_runs([experiment.experiment_id], f"tags.`{ROLE_TAG}` = 'library'")
+        return min(runs, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+
+    def _make(self) -> Run:
+        """Make the experiment and its run. Of several processes at once, one makes them and all find them."""
+        with self.connection.asking() as client:
+            made = _make_experiment(client, self._experiment_name)
+            if made or not self._appears():
+                self._make_run(client)
+        return self.run()
+
+    def _appears(self) -> bool:
+        """Give the process that made the experiment a moment to make its run too."""
+        for _ in range(20):
+            if self.find() is not None:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _make_run(self, client: MlflowClient) -> None:
+        experiment: Any = client.get_experiment_by_name(self._experiment_name)
+        tags = {ROLE_TAG: "library", "foveal.library": self.name}
+        run = client.create_run(experiment.experiment_id, tags=tags, run_name=self.name)
+        client.set_terminated(run.info.run_id)  # nothing is running; artifacts may be added all the same
+
+
+def library_names(client: MlflowClient) -> list[str]:
+    """List the names of all libraries, sorted."""
+    found: list[str] = []
+    page: Any = None
+    while page is None or page.token:
+        page = client.search_experiments(
+            filter_string=f"name LIKE '{PREFIX}%'", page_token=page.token if page is not None else None
+        )
+        found += [experiment.name.removeprefix(PREFIX) for experiment in page]
+    return sorted(found)
+
+
+def _make_experiment(client: MlflowClient, name: str) -> bool:
+    """Make an experiment; say no where another process was faster."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
+
+    try:
+        client.create_experiment(name, tags={ROLE_TAG: "library"})
+    except MlflowException as fault:
+        if fault.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return False
+    return True
+
+
+def _checked(name: str) -> str:
+    if name.strip() != name or not name or not name.isprintable():
+        raise UsageError(f"{name!r} cannot name a library", "Give a name of printable characters")
+    return name
+
+
+def _sync(file: Path) -> None:
+    """Wait until a file and its name are on the disk."""
+    for path in (file, file.parent):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _local_folder(uri: str) -> Path | None:
+    """Give the folder behind an artifact URI where it is on this machine."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(uri) if not parts.scheme else None

@@ -1,0 +1,279 @@
+"""Moves what workers spooled into the library: exactly once, whatever is killed and however often.
+
+For each sealed segment: read it, add its records under names made from the segment's own (adding them again
+changes nothing), and only then delete it. Cut off between any two steps, the next shipper does the same
+again, with the same result.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foveal.errors import EnvironmentFault, UsageError
+from foveal.library import Library, ShardConflictError
+from foveal.records import Observation
+from foveal.spool import read_segment, seal_abandoned, sealed_segments
+from foveal.spool.segments import DONE, LOSSES, OPEN, QUARANTINE, SEALED, owned, read_losses, try_lock
+
+_log = logging.getLogger(__name__)
+
+_LOCK = "shipper.lock"
+_POLL_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 60.0
+#: A new writer's file of losses is not locked in its first instants.
+_NEW_SECONDS = 60.0
+
+#: Told the model's name, how many segments are done and how many there are.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Shipped:
+    """What one shipper moved.
+
+    Attributes
+    ----------
+    segments
+        Segments that are in the library now.
+    samples, entries
+        Records that were new to it.
+    torn
+        Unfinished last frames of killed writers; nobody had acknowledged them.
+    quarantined
+        Damaged segments; what could be read of them was shipped.
+    still_open
+        Segments that living writers had not sealed at the last look.
+    dropped
+        What the writers dropped, by reason, as far as this shipper saw their reports.
+    libraries
+        The libraries, by model.
+    """
+
+    segments: int = 0
+    samples: int = 0
+    entries: int = 0
+    torn: int = 0
+    quarantined: int = 0
+    still_open: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    libraries: dict[str, Library] = field(default_factory=dict)
+
+
+def ship(
+    spool_dir: Path | str,
+    library: Library | None = None,
+    follow: bool = False,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Shipped:
+    """Ship the sealed segments of a spool, and the open ones whose writer is gone.
+
+    Parameters
+    ----------
+    spool_dir
+        The spool, with a folder per model, or one model's folder.
+    library
+        Where to put everything; by default each model's records go to the library of its name.
+    follow
+        Go on for new segments. While MLflow is away everything waits, for as long as the spool's quota lasts.
+    stop
+        Ends the following, after a last look.
+    progress
+        Called after each segment.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder.
+    EnvironmentFault
+        If another shipper works on it; unless following also if MLflow or the disk fails.
+    """
+    spool_dir = Path(spool_dir)
+    if not spool_dir.is_dir():
+        raise UsageError(f"Spool '{spool_dir}' is no folder", "Give the folder named under spool.dir")
+    with ExitStack() as locks:
+        shipper = _Shipper(spool_dir, library, locks, progress or _to_nobody)
+        if follow:
+            _follow(shipper, stop or threading.Event())
+        else:
+            shipper.work()
+    return shipper.shipped
+
+
+class _Taken(EnvironmentFault):
+    """Another shipper works on the folder: waiting does not help."""
+
+
+def _follow(shipper: _Shipper, stop: threading.Event) -> None:
+    """Work, and where MLflow or the disk fails wait longer and longer."""
+    pause = _POLL_SECONDS
+    last = False
+    while not last:
+        last = stop.is_set()
+        try:
+            shipper.work()
+            pause = _POLL_SECONDS
+        except _Taken:
+            raise
+        except EnvironmentFault as fault:
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            _log.warning("%s Everything stays in the spool; next try in %.0f s.", fault, pause)
+        stop.wait(pause)
+
+
+class _Shipper:
+    """Ships the folders of a spool, each under its lock."""
+
+    def __init__(self, spool: Path, library: Library | None, locks: ExitStack, progress: Progress) -> None:
+        self.shipped = Shipped()
+        self._spool, self._library, self._locks, self._progress = spool, library, locks, progress
+        self._owned: set[Path] = set()
+        self._reported: dict[Path, dict[str, int]] = {}
+
+    def work(self) -> None:
+        """Ship what is there now."""
+        with _naming(self._spool):
+            self.shipped.still_open = 0
+            for folder in _model_folders(self._spool):
+                self._own(folder)
+                self._ship_folder(folder, folder.resolve().name)
+                self.shipped.still_open += len(list(folder.glob(f"*{OPEN}")))
+
+    def _own(self, folder: Path) -> None:
+        if folder not in self._owned:
+            self._locks.enter_context(_locked(folder))
+            self._owned.add(folder)
+
+    def _ship_folder(self, folder: Path, model: str) -> None:
+        library = self.shipped.libraries.setdefault(model, self._library or Library(model))
+        for done in folder.glob(f"*{DONE}"):
+            done.unlink()
+        seal_abandoned(folder)
+        segments = sealed_segments(folder)
+        for number, segment in enumerate(segments, start=1):
+            self._ship_segment(segment, library)
+            self._progress(model, number, len(segments))
+        if self._report_losses(folder, library) or segments:
+            library.publish_note()
+
+    def _ship_segment(self, segment: Path, library: Library) -> None:
+        reader = read_segment(segment)
+        damaged = not self._add(list(reader), segment.stem, library) or reader.damaged > 0
+        if damaged:
+            library.report_losses(_file_name("damaged", segment.stem), {"damaged": max(reader.damaged, 1)})
+            _quarantine(segment)
+        else:
+            segment.rename(segment.with_suffix(DONE)).unlink()
+        self.shipped.segments += 1
+        self.shipped.torn += reader.torn
+        self.shipped.quarantined += damaged
+
+    def _add(self, observations: list[Observation], segment: str, library: Library) -> bool:
+        """Add a segment's records; say no where it was shipped before and has changed since."""
+        for shard, group in _shards(observations, segment):
+            try:
+                added = library.add(group, shard)
+            except ShardConflictError:
+                return False
+            self.shipped.samples += added.samples
+            self.shipped.entries += added.entries
+        return True
+
+    def _report_losses(self, folder: Path, library: Library) -> bool:
+        """Put on record what writers dropped; their counts only grow, saying it twice does no harm."""
+        news = False
+        for path in sorted(folder.glob(f"*{LOSSES}")):
+            with suppress(FileNotFoundError), owned(path) as abandoned:
+                counts = read_losses(path)
+                if counts and counts != self._reported.get(path):
+                    library.report_losses(_file_name(path.stem), counts)
+                    self._reported[path] = counts
+                    news = True
+                if abandoned and time.time() - path.stat().st_mtime > _NEW_SECONDS:
+                    path.unlink()
+        self.shipped.dropped = _sum(self._reported.values())
+        return news
+
+
+def _to_nobody(model: str, done: int, total: int) -> None:
+    """Take a progress report and do nothing."""
+
+
+@contextmanager
+def _naming(spool: Path) -> Iterator[None]:
+    """Turn trouble with the disk into an error that names the spool."""
+    try:
+        yield
+    except OSError as fault:
+        raise EnvironmentFault(
+            f"Spool '{spool}' cannot be worked on: {fault.strerror} ({fault.filename})",
+            "Check its disk and permissions",
+        ) from fault
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the one lock of a folder's shipper; it ends with the process."""
+    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if not try_lock(descriptor):
+            raise _Taken(f"Another shipper works on '{folder}'", "Leave it to that one, or stop it first")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _model_folders(spool: Path) -> list[Path]:
+    """Find the folders with segments: the given one itself, or those of the models in it."""
+    candidates = [spool, *sorted(path for path in spool.iterdir() if path.is_dir())]
+    found = [folder for folder in candidates if _holds_segments(folder)]
+    return [spool] if spool in found else found
+
+
+def _holds_segments(folder: Path) -> bool:
+    with suppress(PermissionError):  # such as lost+found, where the spool is a disk of its own
+        ours = (
+            path.name == _LOCK or path.suffix in {OPEN, SEALED, DONE, LOSSES} for path in folder.iterdir()
+        )
+        return folder.name != QUARANTINE and any(ours)
+    return False
+
+
+def _shards(observations: Iterable[Observation], segment: str) -> Iterator[tuple[str, list[Observation]]]:
+    """Split records into shards of one source, model and configuration, each with a name of its own."""
+    groups: dict[tuple[str, str, str], list[Observation]] = defaultdict(list)
+    for observation in observations:
+        sample = observation.sample
+        groups[sample.source, sample.model_sha256[:12], sample.config_sha256[:12]].append(observation)
+    for parts in sorted(groups):
+        yield _file_name(segment, *parts), groups[parts]
+
+
+def _file_name(*parts: str) -> str:
+    """Make a name that the library takes, whatever somebody called a file in the spool."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", "-".join(parts)).lstrip(".-")[-200:]
+
+
+def _quarantine(segment: Path) -> None:
+    """Keep a damaged segment for people to look at."""
+    _log.warning("segment %s is damaged and kept in %s/", segment, QUARANTINE)
+    folder = segment.parent / QUARANTINE
+    folder.mkdir(exist_ok=True)
+    segment.replace(folder / segment.name)
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = defaultdict(int)
+    for each in counts:
+        for reason, count in each.items():
+            total[reason] += count
+    return dict(sorted(total.items()))
