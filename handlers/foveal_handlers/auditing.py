@@ -1,0 +1,190 @@
+"""Observing predictions without touching them: whatever fails here, the plain prediction is the answer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from foveal.capture import Forward
+from foveal.config import FovealConfig
+from foveal.observer import Observer, Seen
+from foveal.records import Observation
+from foveal.samples.transform import ImageTransform
+from foveal.spool import Spool
+from foveal.spool.losses import LossFile
+
+_log = logging.getLogger(__name__)
+_LONGEST_PAUSE = 1024
+
+
+class Containment:
+    """Lets no fault of ours out: each is counted, each part's first is logged, and a pause follows.
+
+    The pause doubles with every fault in a row, so that what always fails costs next to nothing.
+
+    Parameters
+    ----------
+    losses
+        Where faults and skipped requests are counted, for the report to say so.
+    """
+
+    def __init__(self, losses: LossFile) -> None:
+        self._losses = losses
+        self._logged: set[str] = set()
+        self._in_a_row = 0
+        self._left_to_skip = 0
+
+    def pausing(self, samples: int) -> bool:
+        """Tell whether this batch is to be left alone; then its samples are counted."""
+        if self._left_to_skip == 0:
+            return False
+        self._left_to_skip -= 1
+        self._count("paused", samples)
+        return True
+
+    @contextmanager
+    def around(self, part: str, samples: int) -> Iterator[None]:
+        """Run one part of the auditing of so many samples; an exception ends here."""
+        try:
+            yield
+        except Exception as fault:  # noqa: BLE001 - the point of this class: auditing never fails a prediction
+            self.note(part, samples, fault)
+
+    def note(self, part: str, samples: int, fault: Exception) -> None:
+        """Count the samples that a fault cost and lengthen the pause; log each part's first fault."""
+        self._count(f"fault_{part}", samples)
+        self._in_a_row += 1
+        self._left_to_skip = min(2**self._in_a_row, _LONGEST_PAUSE) - 1
+        if part not in self._logged:
+            self._logged.add(part)
+            _log.error("Foveal failed to %s; predictions go on without it", part, exc_info=fault)
+
+    def succeeded(self) -> None:
+        """End the row of faults."""
+        self._in_a_row = 0
+
+    def _count(self, reason: str, samples: int) -> None:
+        """Add to the counts, which survive this process."""
+        for _ in range(samples):
+            self._losses.add(reason)
+
+
+class Auditor:
+    """Predicts with a model and notes what it looked at.
+
+    Parameters
+    ----------
+    model
+        The served network.
+    transform, config, model_sha256
+        As in :class:`foveal.observer.Observer`.
+    directory
+        The model's folder in the spool.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        transform: ImageTransform,
+        config: FovealConfig,
+        model_sha256: str,
+        directory: Path,
+    ) -> None:
+        self._model = model
+        self._transform = transform
+        self._config = config
+        self._model_sha256 = model_sha256
+        self._observer: Observer | None = None
+        self._spool = Spool(directory, config.spool.max_bytes, config.spool.durability)
+        self._containment = Containment(_losses(directory))
+
+    def prepare(self, example: Tensor) -> None:
+        """Choose the layers and install the hooks now instead of at the first request."""
+        with self._containment.around("observe", samples=0):
+            self._observer = self._made_observer(example)
+
+    def predict(
+        self,
+        x: Tensor,
+        chosen: Sequence[bool],
+        describe: Callable[[], Sequence[Seen]],
+        acknowledge: Callable[[int], None],
+    ) -> Tensor:
+        """Predict a batch.
+
+        Parameters
+        ----------
+        x
+            The batch (B, C, h, w) on the model's device.
+        chosen
+            Which rows are to be written down.
+        describe
+            Says what is known of each row; called only where it is needed.
+        acknowledge
+            Called with each row that has been written down. Both may fail without harm.
+
+        Returns
+        -------
+        Tensor
+            The model's output (B, classes), exactly as without auditing.
+        """
+        wanted = sum(chosen)
+        if not wanted or self._containment.pausing(wanted):
+            return plain_prediction(self._model, x)
+        try:
+            forward = self._forward(x)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the plain prediction is the answer
+            output = plain_prediction(
+                self._model, x
+            )  # where this fails too, the request is at fault and not we
+            self._containment.note("observe", wanted, fault)
+            return output
+        with self._containment.around("record", wanted):
+            for row, observation in enumerate(self._recorded(forward, describe())):
+                if chosen[row] and self._spool.append(observation):
+                    acknowledge(row)
+            self._containment.succeeded()
+        return forward.output
+
+    def close(self) -> None:
+        """Take the hooks off and seal the spool's segment."""
+        if self._observer is not None:
+            self._observer.close()
+        self._spool.close()
+
+    def _forward(self, x: Tensor) -> Forward:
+        """Predict with the tap, the whole batch also for the sake of a single row.
+
+        A batch is never split: a network's output may differ in its last bit with the size of the batch.
+        """
+        self._observer = self._observer or self._made_observer(x[:1])
+        return self._observer.forward(x)
+
+    def _made_observer(self, example: Tensor) -> Observer:
+        """Make the observer."""
+        return Observer(self._model, self._transform, self._config, self._model_sha256, example)
+
+    def _recorded(self, forward: Forward, described: Sequence[Seen]) -> Sequence[Observation]:
+        """Make the records of a forward that this auditor's observer made."""
+        return self._observer.record(described, forward) if self._observer else ()
+
+
+def plain_prediction(model: nn.Module, x: Tensor) -> Tensor:
+    """Predict as if there were no auditing."""
+    with torch.inference_mode():
+        output: Tensor = model(x)
+    return output
+
+
+def _losses(directory: Path) -> LossFile:
+    """Open this worker's own count of what was not observed."""
+    name = f"{socket.gethostname().replace('.', '_')}-{os.getpid()}-{time.time_ns()}-worker"
+    return LossFile(directory / name)

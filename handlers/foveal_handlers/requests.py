@@ -1,0 +1,146 @@
+"""What a request brings: its bytes, its identity and the little about it that may be kept."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from foveal.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from foveal.config import Keep
+    from foveal.samples.images import Pixels
+
+#: Never kept, whatever is allowed: they let whoever reads them act for somebody else.
+_SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
+_OWN_PREFIX = "x-foveal-"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which request of a batch a row belongs to, and which of its rows it is."""
+
+    request: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why one row of a batch gets no prediction: an HTTP status and a sentence.
+
+    Attributes
+    ----------
+    origin
+        Whose row it is; None behind an envelope that mixed several requests.
+    """
+
+    origin: Origin | None
+    code: int
+    message: str
+
+    def body(self) -> dict[str, Any]:
+        """Give the row's answer, in the form of TorchServe's own errors."""
+        return {"code": self.code, "type": "PredictionException", "message": self.message}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of a batch.
+
+    Attributes
+    ----------
+    request_id
+        TorchServe's id of the request.
+    origin
+        As in :class:`Refusal`.
+    data, pixels
+        The image as sent, and decoded (H, W, C).
+    tensor
+        What the network takes (C, h, w).
+    """
+
+    request_id: str
+    origin: Origin | None
+    data: bytes
+    pixels: Pixels
+    tensor: Tensor
+
+
+def origins(rows: int, requests: int) -> list[Origin] | None:
+    """Match the rows of a batch with its requests; None where an envelope mixed several of them up.
+
+    A row is a request, except behind an envelope, which makes many rows of one request.
+    """
+    if rows == requests:
+        return [Origin(index, 0) for index in range(rows)]
+    return [Origin(0, row) for row in range(rows)] if requests == 1 else None
+
+
+def image_bytes(row: object) -> bytes:
+    """Take the image out of a row: bytes, or text in base64 (a data URL too), in ``data`` or ``body``.
+
+    Raises
+    ------
+    UsageError
+        When the row holds neither.
+    """
+    content = _content(row)
+    if isinstance(content, (bytes, bytearray, memoryview)) and len(content):
+        return bytes(content)
+    if isinstance(content, str) and content:
+        return _from_base64(content)
+    raise UsageError("The request holds no image", "Send an image's bytes, or its base64 text under 'data'")
+
+
+def _content(row: object) -> object:
+    """Unwrap ``data`` or ``body``, once more where JSON has been sent."""
+    for _ in range(2):
+        if isinstance(row, Mapping):
+            row = row.get("data") or row.get("body") or row.get("b64")
+    return row
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode base64, with or without the head of a data URL."""
+    try:
+        return base64.b64decode(text.rpartition(",")[2], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UsageError(
+            "The request's text is not base64", "Send an image's bytes, or its base64 text"
+        ) from error
+
+
+def kept_metadata(headers: Mapping[str, object], keep: Keep) -> dict[str, str]:
+    """Keep what the configuration allows of a request's headers, and nothing else.
+
+    Parameters
+    ----------
+    headers
+        As TorchServe hands them over: names as the client spelt them, some values no text.
+    keep
+        ``headers`` are kept under their own lower-case names; a key of ``metadata`` is taken from the header
+        ``x-foveal-KEY`` or ``KEY``.
+    """
+    present = {
+        name.lower(): value
+        for name, value in headers.items()
+        if isinstance(value, str) and name.lower() not in _SECRET
+    }
+    kept = {name.lower(): present[name.lower()] for name in keep.headers if name.lower() in present}
+    for key in keep.metadata:
+        value = present.get(f"{_OWN_PREFIX}{key.lower()}", present.get(key.lower()))
+        if value is not None:
+            kept[key] = value
+    return kept
+
+
+def is_sampled(request_id: str, rate: float) -> bool:
+    """Decide by its id alone whether a request is observed: a repeated one is decided the same."""
+    draw = int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:8], "big")
+    return draw < rate * 2**64

@@ -1,0 +1,185 @@
+"""Serve an image classifier and note what it looks at; the answer is that of the classifier alone."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from ts.context import Context
+from ts.torch_handler.base_handler import BaseHandler
+from ts.utils.util import PredictionException, map_class_to_label
+
+from foveal.archives.eager import load_eager
+from foveal.archives.mar import archive_sha256, read_own_settings
+from foveal.archives.settings import blank_input, model_class_of
+from foveal.capture import naming_samples
+from foveal.config import FovealConfig
+from foveal.errors import UsageError
+from foveal.observer import Seen
+from foveal.samples.images import decode_image
+from foveal.samples.transform import ImageTransform
+from foveal_handlers.auditing import Auditor, plain_prediction
+from foveal_handlers.requests import Origin, Refusal, Row, image_bytes, is_sampled, kept_metadata, origins
+
+_log = logging.getLogger(__name__)
+_TOP = 5
+RECORD_HEADER = "X-Foveal-Record"
+
+
+class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
+    """Handler of archives that ``foveal pack --kind vision`` builds.
+
+    It answers like TorchServe's own image classifier: the five most probable classes by name. A row that
+    holds no image the model takes is answered with an error of its own; the others of its batch are not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transform = ImageTransform()
+        self.config = FovealConfig()
+        self.auditor: Auditor | None = None
+        self._settings: dict[str, Any] = {}
+
+    def initialize(self, context: Context) -> None:
+        """Load the model and its settings, and begin to observe where a spool is given."""
+        folder = Path(context.system_properties["model_dir"])
+        self._settings = dict(context.model_yaml_config or read_own_settings(folder))
+        super().initialize(context)
+        self.transform = ImageTransform.from_mapping(self._settings.get("preprocess") or {})
+        try:
+            self.auditor = self._make_auditor(folder, str(self.manifest["model"]["modelName"]))
+        except Exception:  # noqa: BLE001 - whatever is wrong with the auditing, the model is served
+            _log.exception("Foveal observes nothing in this worker; predictions are served")
+
+    def preprocess(self, data: Sequence[object]) -> list[Row | Refusal]:
+        """Decode every row of a batch and make it what the network takes; what cannot be is refused."""
+        found = origins(len(data), len(self.context.request_ids or {}))
+        return [self._read(content, found[row] if found else None) for row, content in enumerate(data)]
+
+    def inference(
+        self, rows: Sequence[Row | Refusal], *_args: object, **_options: object
+    ) -> list[Tensor | Refusal]:
+        """Predict, in one forward for all rows of the same size: (1, classes) for each."""
+        outputs: dict[int, Tensor | Refusal] = {}
+        for group in _by_shape(rows).values():
+            outputs.update(zip(group, self._answered(list(group.values())), strict=True))
+        return [outputs[index] if isinstance(row, Row) else row for index, row in enumerate(rows)]
+
+    def postprocess(self, outputs: Sequence[Tensor | Refusal]) -> list[dict[str, Any]]:
+        """Answer every row with its most probable classes, or with its own error."""
+        (first, *others) = outputs
+        if isinstance(first, Refusal) and not others:
+            raise PredictionException(first.message, first.code)
+        return [
+            self._refuse(output) if isinstance(output, Refusal) else _top_classes(output, self.mapping)
+            for output in outputs
+        ]
+
+    def _load_pickled_model(self, model_dir: str, model_file: str, model_pt_path: str | None) -> nn.Module:
+        """Load the network as Foveal does everywhere, also from a file with several classes."""
+        folder = Path(model_dir)
+        weights = Path(model_pt_path) if model_pt_path else None
+        return load_eager(folder / model_file, weights, model_class_of(self._settings))
+
+    def _is_explain(self) -> bool:
+        """Leave the explain route to the single rows: TorchServe mixes both routes in one batch."""
+        return False
+
+    def _make_auditor(self, folder: Path, name: str) -> Auditor | None:
+        """Begin to observe, where there is a spool and anything is to be observed."""
+        self.config = FovealConfig.from_mapping(self._settings.get("foveal") or {})
+        if self.config.spool.dir is None or self.config.sample_rate == 0:
+            _log.warning(
+                "Foveal observes nothing in this worker: no spool folder is set, or the sample rate is 0"
+            )
+            return None
+        spool = Path(self.config.spool.dir) / name
+        auditor = Auditor(self.model, self.transform, self.config, archive_sha256(folder), spool)
+        example = blank_input(self.transform)
+        if example is not None:
+            auditor.prepare(example.to(self.device))
+        return auditor
+
+    def _read(self, content: object, origin: Origin | None) -> Row | Refusal:
+        """Decode one row."""
+        request = origin.request if origin else 0
+        request_id = str(self.context.get_request_id(request))
+        if origin and self.context.get_request_header(request, "explain") == "True":
+            return Refusal(origin, 501, "Explanations are not served. Send the image to /predictions.")
+        try:
+            data = image_bytes(content)
+            pixels = decode_image(data, request_id)
+            return Row(request_id, origin, data, pixels, self.transform(pixels, request_id))
+        except UsageError as error:
+            return Refusal(origin, 400, str(error))
+
+    def _answered(self, rows: Sequence[Row]) -> Sequence[Tensor | Refusal]:
+        """Predict rows of one size, or refuse them where the network does not take that size."""
+        try:
+            return self._predict(rows)
+        except UsageError as error:
+            return [Refusal(row.origin, 400, str(error)) for row in rows]
+
+    def _predict(self, rows: Sequence[Row]) -> tuple[Tensor, ...]:
+        """Predict rows of one size; gives one (1, classes) each."""
+        x = torch.stack([row.tensor for row in rows]).to(self.device)
+        with naming_samples([row.request_id for row in rows], x):
+            return torch.split(self._output(rows, x), 1)
+
+    def _output(self, rows: Sequence[Row], x: Tensor) -> Tensor:
+        """Predict a batch (B, C, h, w), noting what the auditor is to note of it."""
+        if self.auditor is None:
+            return plain_prediction(self.model, x)
+        rate = self.config.sample_rate
+        chosen = [row.origin is not None and is_sampled(row.request_id, rate) for row in rows]
+        return self.auditor.predict(
+            x, chosen, lambda: [self._seen(row) for row in rows], lambda index: self._mark(rows[index])
+        )
+
+    def _seen(self, row: Row) -> Seen:
+        """Say what may be noted of a row."""
+        origin = row.origin or Origin(0, 0)
+        headers = self.context.get_all_request_header(origin.request)
+        return Seen(
+            sample=row.request_id,
+            row=origin.row,
+            pixels=row.pixels,
+            source="production",
+            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            key=row.request_id,
+            metadata=kept_metadata(headers, self.config.keep),
+            sha256=hashlib.sha256(row.data).hexdigest(),
+        )
+
+    def _mark(self, row: Row) -> None:
+        """Tell the client under which key its request was written down."""
+        if row.origin is not None:
+            self.context.set_response_header(row.origin.request, RECORD_HEADER, row.request_id)
+
+    def _refuse(self, refusal: Refusal) -> dict[str, Any]:
+        """Answer one row of a larger batch with an error; the others keep their answers."""
+        if refusal.origin is not None:
+            self.context.set_response_status(refusal.code, "Refused", refusal.origin.request)
+        return refusal.body()
+
+
+def _by_shape(rows: Sequence[Row | Refusal]) -> dict[torch.Size, dict[int, Row]]:
+    """Group the rows of one size, each by its place in the batch."""
+    groups: dict[torch.Size, dict[int, Row]] = {}
+    for index, row in enumerate(rows):
+        if isinstance(row, Row):
+            groups.setdefault(row.tensor.shape, {})[index] = row
+    return groups
+
+
+def _top_classes(output: Tensor, mapping: Mapping[str, str] | None) -> dict[str, Any]:
+    """Name the most probable classes of one row (1, classes) with their probabilities."""
+    probabilities, classes = torch.topk(torch.softmax(output, dim=1), min(_TOP, output.shape[1]), dim=1)
+    (answer,) = map_class_to_label(probabilities.tolist(), mapping, classes.tolist())
+    return dict(answer)

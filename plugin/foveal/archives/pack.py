@@ -1,0 +1,312 @@
+"""Build an audited TorchServe archive from a plain model: its file, its weights and how images reach it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from foveal.archives.mar import MANIFEST, write_archive
+from foveal.archives.model import AuditedModel, load_model
+from foveal.config import FovealConfig
+from foveal.errors import EnvironmentFault, UsageError, nearest
+from foveal.samples.transform import ImageTransform
+
+#: The entry file of each kind, inside the package foveal_handlers.mar, and its name in the archive. That name
+#: must not be one that anybody imports: the archive's folder precedes the installed packages.
+KINDS: dict[str, tuple[str, str]] = {"vision": ("vision.py", "foveal_vision_entry.py")}
+
+#: What TorchServe itself reads from a model-config.yaml, as far as it concerns these archives.
+SERVING_DEFAULTS: dict[str, Any] = {
+    "minWorkers": 1,
+    "maxWorkers": 1,
+    "batchSize": 1,
+    "maxBatchDelay": 20,
+    "responseTimeout": 120,
+    "startupTimeout": 120,
+}
+_SERVING_KEYS = (
+    *SERVING_DEFAULTS,
+    "clientTimeoutInMills",
+    "deviceIds",
+    "deviceType",
+    "handler",
+    "jobQueueSize",
+    "maxRetryTimeoutInSec",
+    "pt2",
+    "useJobTicket",
+)
+_OWN_KEYS = ("foveal", "model", "preprocess")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*")
+#: Modules that the worker needs and an archive's file of the same name would replace.
+_TAKEN = frozenset(
+    {"foveal", "foveal_handlers", "torch", "numpy", "PIL", "ts", "yaml", "psutil", "onnxruntime"}
+)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that goes into one archive, checked."""
+
+    kind: str
+    name: str
+    model_file: Path
+    weights: Path | None
+    extra_files: tuple[Path, ...]
+    settings: dict[str, Any]
+    labels: tuple[str, ...]
+
+
+def pack(
+    kind: str,
+    model_file: Path,
+    weights: Path | None,
+    out: Path,
+    *,
+    name: str | None = None,
+    size: Sequence[int] | None = None,
+    channels: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    labels: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    model_class: str | None = None,
+    extra_files: Sequence[Path] = (),
+) -> Path:
+    """Build an archive that serves and audits a model. The same inputs give the same bytes.
+
+    The archive is loaded once, and where the input size is known one blank image is passed through it, before
+    it takes its place.
+
+    Parameters
+    ----------
+    kind
+        One of :data:`KINDS`.
+    model_file, weights, model_class
+        See :func:`foveal.archives.eager.load_eager`.
+    out
+        Where the ``.mar`` file is written; a file that is there is replaced.
+    name
+        Name under which the model is served; the stem of `out` where none is given.
+    size, channels, mean, std
+        Input height and width in pixels, number of channels, and the normalisation of values in [0, 1]. What
+        is given here goes before the ``preprocess`` section of `config`.
+    labels
+        The name of every class, in the order of the outputs.
+    config
+        The content of a ``model-config.yaml``: ``foveal``, ``preprocess`` and TorchServe's own keys.
+    extra_files
+        Files that the model file imports or reads; they lie beside it in the archive.
+
+    Raises
+    ------
+    UsageError
+        When an input is missing or wrong, or the model does not load or run.
+    EnvironmentFault
+        When the archive cannot be written.
+    """
+    transform = _transform_mapping(config, size, channels, mean, std)
+    plan = _Plan(
+        kind=_require_kind(kind),
+        name=_require_name(name or out.stem),
+        model_file=_require_module_name(_require_file(model_file, "model file")),
+        weights=_require_file(weights, "weights") if weights else None,
+        extra_files=tuple(_require_module_name(_require_file(path, "extra file")) for path in extra_files),
+        settings=_settings(config or {}, transform, model_class),
+        labels=tuple(labels),
+    )
+    _write_checked(plan, out)
+    return out
+
+
+def _require_kind(kind: str) -> str:
+    """Insist on a kind that can be built."""
+    if kind not in KINDS:
+        raise UsageError(f"Kind {kind!r} cannot be packed", f"Kinds that can: {', '.join(KINDS)}")
+    return kind
+
+
+def _require_name(name: str) -> str:
+    """Insist on a name that TorchServe takes in its addresses."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"Model name {name!r} cannot be served",
+            "Give a --name of letters, digits, '_', '-' and '.', beginning with a letter or digit",
+        )
+    return name
+
+
+def _require_file(path: Path, what: str) -> Path:
+    """Insist on a file that is there."""
+    if not path.is_file():
+        raise UsageError(f"No {what} at {path}", "Check the path")
+    return path
+
+
+def _require_module_name(path: Path) -> Path:
+    """Refuse a file that would stand in for a module the worker needs."""
+    stem = path.stem
+    if path.suffix == ".py" and (stem in sys.stdlib_module_names or stem in _TAKEN):
+        raise UsageError(
+            f"{path.name} would hide the module {stem!r} from the serving worker",
+            "Give the file another name",
+        )
+    return path
+
+
+def _transform_mapping(
+    config: Mapping[str, Any] | None,
+    size: Sequence[int] | None,
+    channels: int | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> dict[str, Any]:
+    """Join the preprocess section of a configuration with what was given beside it."""
+    given = {
+        "size": None if size is None else list(size),
+        "channels": channels,
+        "mean": None if mean is None else list(mean),
+        "std": None if std is None else list(std),
+    }
+    section = dict((config or {}).get("preprocess") or {})
+    section.update({key: value for key, value in given.items() if value is not None})
+    return ImageTransform.from_mapping(section).to_mapping()
+
+
+def _settings(
+    config: Mapping[str, Any], transform: Mapping[str, Any], model_class: str | None
+) -> dict[str, Any]:
+    """Make the content of the archive's model-config.yaml."""
+    known = (*_SERVING_KEYS, *_OWN_KEYS)
+    for key in config:
+        if key not in known:
+            raise UsageError(f"Unknown key {key!r} in the configuration", nearest(str(key), known))
+    # In full, so that a later default cannot change what this archive does; and without this machine's
+    # variables, which belong to where it is served.
+    section = FovealConfig.from_mapping(config.get("foveal") or {}, environ={}).to_mapping()
+    settings = {**SERVING_DEFAULTS, **config, "preprocess": dict(transform), "foveal": section}
+    return settings | ({"model": {"class": model_class}} if model_class else {})
+
+
+def _write_checked(plan: _Plan, out: Path) -> None:
+    """Write the archive beside its place, try it, and only then let it take the place."""
+    with _naming(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".foveal-pack-", dir=out.parent) as scratch:
+            draft = Path(scratch) / out.name
+            with draft.open("wb") as target:
+                write_archive(_contents(plan), target)
+            _try(draft, plan)
+            os.replace(draft, out)  # noqa: PTH105 - one word for "atomically, over what is there"
+
+
+@contextmanager
+def _naming(out: Path) -> Iterator[None]:
+    """Turn trouble with the disk into an error that names the archive."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{out} cannot be written ({error.strerror})", "Check the disk and the folder's permissions"
+        ) from error
+
+
+def _contents(plan: _Plan) -> dict[str, bytes | Path]:
+    """List the archive's files by their names inside it."""
+    _, entry_name = KINDS[plan.kind]
+    files: dict[str, bytes | Path] = {
+        entry_name: entry_source(plan.kind),
+        "model-config.yaml": yaml.safe_dump(plan.settings, sort_keys=True).encode(),
+        MANIFEST: _json(_manifest(plan, entry_name)),
+    }
+    if plan.labels:
+        files["index_to_name.json"] = _json({str(index): label for index, label in enumerate(plan.labels)})
+    for path in (plan.model_file, *([plan.weights] if plan.weights else []), *plan.extra_files):
+        if path.name in files:
+            raise UsageError(f"Two files of the archive are called {path.name!r}", "Rename one of them")
+        files[path.name] = path
+    return files
+
+
+def _manifest(plan: _Plan, entry_name: str) -> dict[str, Any]:
+    """Make the manifest: what the archiver writes, without the clock that would change the archive's hash."""
+    model = {
+        "modelName": plan.name,
+        "modelVersion": "1.0",
+        "handler": entry_name,
+        "modelFile": plan.model_file.name,
+        "configFile": "model-config.yaml",
+    }
+    if plan.weights:
+        model["serializedFile"] = plan.weights.name
+    return {"runtime": "python", "model": model, "archiverVersion": "0.12.0"}
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    """Write JSON that is the same every time."""
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode()
+
+
+def entry_source(kind: str) -> bytes:
+    """Read the entry file of a kind; the handlers are data here, the core never imports them."""
+    spec = importlib.util.find_spec("foveal_handlers")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "mar" / KINDS[kind][0]
+        if path.is_file():
+            return path.read_bytes()
+    raise EnvironmentFault(
+        "The package foveal_handlers is not installed beside foveal",
+        "Install Foveal again: pip install foveal[serve]",
+    )
+
+
+def _try(draft: Path, plan: _Plan) -> None:
+    """Load an archive and pass a blank image through it where its size is known."""
+    try:
+        model = load_model(str(draft), environ={})
+    except UsageError as error:  # the user knows the archive by the name it will have
+        raise UsageError(error.fault.replace(f"{draft.parent}{os.sep}", ""), error.mend) from error
+    example = model.example()
+    if example is not None:
+        _require_output(model, example, plan)
+        model.observer(example).close()
+
+
+def _require_output(model: AuditedModel, example: Tensor, plan: _Plan) -> None:
+    """Insist on one row of scores, one score per label."""
+    shape = "x".join(str(side) for side in example.shape[1:])
+    try:
+        with torch.inference_mode():
+            output = model.module(example)
+    except Exception as error:  # the model is the user's: whatever it raises is reported with its name
+        raise UsageError(
+            f"{plan.model_file.name} does not run on a {shape} input ({str(error).splitlines()[0]})",
+            "Check --size and --channels",
+        ) from error
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != 1:
+        raise UsageError(
+            f"{plan.model_file.name} gives {_describe(output)} for one {shape} input, not class scores",
+            "Pack a classifier that returns (batch, classes)",
+        )
+    if plan.labels and len(plan.labels) != output.shape[1]:
+        raise UsageError(
+            f"{len(plan.labels)} labels for a model of {output.shape[1]} classes",
+            "Give one label per class, in order",
+        )
+
+
+def _describe(output: object) -> str:
+    """Name what a model returned."""
+    return f"a tensor {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
