@@ -1,0 +1,103 @@
+"""`foveal ship` as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import count
+
+import pytest
+from typer.testing import CliRunner
+
+from foveal.cli import build_app
+from foveal.library import Library
+from foveal.spool import Spool
+
+_NUMBERS = count()
+
+
+@pytest.fixture
+def name():
+    return f"served {next(_NUMBERS)}"
+
+
+@pytest.fixture
+def run(monkeypatch, tracking_uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri)
+    return lambda *options: CliRunner().invoke(build_app(), ["ship", *map(str, options)])
+
+
+def spool_some(folder, observe, names):
+    with Spool(folder) as spool:
+        for sample in names:
+            spool.append(observe(sample))
+
+
+def test_the_library_is_named_after_the_spools_folder(run, tmp_path, observe, name):
+    spool_some(tmp_path / name, observe, "ab")
+    done = run(tmp_path)
+    assert done.exit_code == 0, done.output
+    library = Library(name)
+    assert done.stdout.splitlines() == [
+        "1 segments shipped: 2 samples with 4 entries.",
+        f"See: foveal library show {name}, or {library.url}",
+    ]
+    assert f"shipping {name} 1/1" in done.stderr
+    assert len(library.samples()) == 2
+
+
+def test_json_and_a_library_of_ones_choice(run, tmp_path, observe, name):
+    spool_some(tmp_path / "x", observe, "ab")
+    with Spool(tmp_path / "x", max_bytes=1) as spool:
+        spool.append(observe("c"))
+    report = json.loads(run(tmp_path / "x", "--library", name, "--json").stdout)
+    library = Library(name)
+    assert report.pop("libraries") == {"x": {"library": name, "run_id": library.run_id, "url": library.url}}
+    assert report == {
+        "segments": 1,
+        "samples": 2,
+        "entries": 4,
+        "torn": 0,
+        "quarantined": 0,
+        "still_open": 0,
+        "dropped": {"quota": 1},
+    }
+    assert "1 samples were dropped by the workers so far: quota." in run(tmp_path / "x").stdout
+
+
+def test_a_missing_spool_ends_with_a_usage_error(run, tmp_path):
+    done = run(tmp_path / "none")
+    assert done.exit_code == 2
+    assert f"Spool '{tmp_path / 'none'}' is no folder" in done.stderr
+
+
+def test_a_server_that_is_down_ends_with_an_environment_fault(run, tmp_path, observe, name, monkeypatch):
+    spool_some(tmp_path / name, observe, "a")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    done = run(tmp_path)
+    assert done.exit_code == 3
+    assert "MLflow at http://127.0.0.1:9 does not answer." in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_following_ends_in_order_when_it_is_told_to(tmp_path, observe, name, tracking_uri, number):
+    spool_some(tmp_path / name, observe, "ab")
+    program = f"import sys; sys.path[:0] = {sys.path!r}; from foveal.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "ship", tmp_path, "--follow", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri},
+    )
+    deadline = time.monotonic() + 120
+    while list((tmp_path / name).glob("*.seg")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert json.loads(out)["samples"] == 2
+    assert len(Library(name, tracking_uri).samples()) == 2
