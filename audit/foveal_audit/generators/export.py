@@ -1,0 +1,62 @@
+"""Write a generator's folder for the bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .crops import as_crops
+from .generator import Generator
+from .montage import COLUMNS, PAIRS, samples_montage
+from .onnx_graph import onnx_model
+from .storage import WEIGHTS, weights_bytes
+from .walk import write_walk
+
+FILES = ("generator.onnx", WEIGHTS, "card.json", "samples.png", "walk.mp4")
+
+
+def export_generator(
+    generator: Generator,
+    directory: Path,
+    card: Mapping[str, Any],
+    *,
+    seed: int,
+    crops: NDArray[np.floating],
+) -> tuple[Path, ...]:
+    """Write the five files of a generator.
+
+    Parameters
+    ----------
+    generator
+        What to write.
+    directory
+        Made where missing; files of the same names are overwritten.
+    card
+        From :func:`.card.quality_card`; the hashes of both weight files are added.
+    seed
+        Seeds the samples and the walk. Same generator, crops and seed: the same bytes in every file.
+    crops
+        (n, C, h, w) real crops, registered, to set beside the generated ones.
+
+    Returns
+    -------
+    tuple of Path
+        ``generator.onnx`` (``z`` (N, d) to ``crops`` (N, C, h, w)), ``weights.safetensors``, ``card.json``,
+        ``samples.png``, ``walk.mp4``.
+    """
+    folder = Path(directory)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx, weights, card_file, samples, walk = (folder / name for name in FILES)
+    onnx.write_bytes(onnx_model(generator).SerializeToString(deterministic=True))
+    weights.write_bytes(weights_bytes(generator))
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (onnx, weights)}
+    card_file.write_text(json.dumps({**card, "sha256": hashes}, indent=2, sort_keys=True) + "\n", "utf-8")
+    samples_montage(generator.sample(COLUMNS * PAIRS, seed), as_crops(crops)).save(samples)
+    write_walk(generator, walk, seed=seed)
+    return onnx, weights, card_file, samples, walk

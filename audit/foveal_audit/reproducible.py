@@ -1,0 +1,37 @@
+"""Same inputs and seed, same bits: one thread and a seeded random state, both given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from threadpoolctl import threadpool_limits
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run a block on one thread: sums change with the number of threads that share them."""
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """Run a block on one thread with torch's global generator seeded; restores both.
+
+    Gradients are on inside, whatever mode the caller is in.
+    """
+    with (
+        one_thread(),
+        torch.random.fork_rng(devices=[]),
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+    ):
+        torch.manual_seed(seed)
+        yield
