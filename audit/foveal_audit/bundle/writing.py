@@ -1,0 +1,135 @@
+"""Writing a bundle: all of it or nothing."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from foveal.errors import EnvironmentFault, UsageError
+from foveal_audit.bundle.coverage import coverage_csv
+from foveal_audit.bundle.evidence import AuditResult
+from foveal_audit.bundle.manifest import MANIFEST, load_private_key, write_manifest
+
+FINDINGS = "findings.json"
+COVERAGE = "coverage.csv"
+GENERATORS = "generators"
+
+#: Makes one file of the bundle from the result, such as ``report.html``.
+Document = Callable[[AuditResult], str]
+#: Writes one feature's generator into the folder it is given.
+GeneratorWriter = Callable[[Path], object]
+
+
+def write_bundle(
+    result: AuditResult,
+    out: Path,
+    *,
+    documents: Mapping[str, Document],
+    generators: Mapping[str, GeneratorWriter] | None = None,
+    previous: Path | None = None,
+    key: Path | None = None,
+) -> Path:
+    """Write a bundle beside its final place, then move it there: what carries the name is always complete.
+
+    A bundle that is already there is replaced, and becomes the previous audit unless another one is given.
+
+    Parameters
+    ----------
+    documents
+        File name and the function that writes its text, for example ``report.DOCUMENTS``.
+    generators
+        Feature and the function that writes its generator's files.
+    previous
+        Bundle of the previous audit, whose manifest enters the chain.
+    key
+        PEM file with the Ed25519 key to sign with.
+
+    Returns
+    -------
+    Path
+        ``out``.
+
+    Raises
+    ------
+    UsageError
+        ``out`` is a file or a folder with something else in it, ``previous`` no bundle, or ``key`` no key.
+    EnvironmentFault
+        The disk refuses: full, or not writable.
+    """
+    replaced = _existing_bundle(out)
+    if key is not None:
+        load_private_key(key)  # a wrong key is found before the work, not after
+    try:
+        with _published(out) as folder:
+            _write_files(result, folder, documents)
+            _write_generators(folder, generators or {})
+            write_manifest(folder, result.findings.fingerprint, previous or replaced, key)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot write {out}: {error}", "Free some space or choose another folder"
+        ) from error
+    return out
+
+
+def generator_folder(feature: str) -> str:
+    """Name the folder of a feature's generator, relative to the bundle (``generators/contribution:12``)."""
+    return f"{GENERATORS}/{quote(feature, safe=':')}"
+
+
+def _existing_bundle(out: Path) -> Path | None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file", "Give a folder for the bundle")
+    if not out.exists() or not any(out.iterdir()):
+        return None
+    if not (out / MANIFEST).is_file():
+        raise UsageError(
+            f"{out} is not empty and is not a bundle", "Give an empty folder, or one that does not exist yet"
+        )
+    return out
+
+
+@contextmanager
+def _published(out: Path) -> Iterator[Path]:
+    """Lend a folder beside ``out`` that takes its place at the end, or vanishes if anything fails."""
+    out = out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.{secrets.token_hex(4)}.partial")
+    folder.mkdir()
+    try:
+        yield folder
+        _replace(out, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(out: Path, folder: Path) -> None:
+    """Move a complete folder to its name; folders cannot be swapped in one step, so the old one waits."""
+    if not out.exists():
+        folder.rename(out)
+        return
+    old = folder.with_suffix(".replaced")
+    out.rename(old)
+    try:
+        folder.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_files(result: AuditResult, folder: Path, documents: Mapping[str, Document]) -> None:
+    texts = {FINDINGS: result.findings.to_json(), COVERAGE: coverage_csv(result.coverage)}
+    texts |= {name: document(result) for name, document in documents.items()}
+    for name, text in texts.items():
+        (folder / name).write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _write_generators(folder: Path, generators: Mapping[str, GeneratorWriter]) -> None:
+    for feature, write in sorted(generators.items()):
+        place = folder / generator_folder(feature)
+        place.mkdir(parents=True)
+        write(place)

@@ -1,0 +1,388 @@
+"""report.html: self-contained, safe whatever the data says, and readable."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from foveal_audit.bundle.evidence import AuditResult, FacetEvidence, GapEvidence
+from foveal_audit.bundle.identity import make_id
+from foveal_audit.bundle.schema import ArtefactFinding, Findings
+from foveal_audit.report import page
+from foveal_audit.report.page import DOCUMENTS, content_security_policy, render_page, weblink
+
+VOID = {"meta", "img"}
+FREE_KEYS = {"signals", "classes", "explained_by", "timings"}
+FIXED = {
+    *("id", "verdict", "source", "gap", "action", "kind", "sha256", "schema_version", "headline", "created"),
+}
+HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>&lt;b&gt;{{ 7*7 }}\u202e"
+
+
+class Reader(HTMLParser):
+    """Collect the tags, attributes and text of a page, and insist that tags are closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.text, self.declared = [], [], [], None
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_decl(self, decl):
+        self.declared = decl
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def words(self):
+        """The text of the page without its style sheet."""
+        return " ".join(" ".join(text for text in self.text if ":root {" not in text).split())
+
+
+@pytest.fixture(scope="module")
+def made(module_result):
+    """Read the report of the made-up audit once."""
+    html = render_page(module_result)
+    return module_result, html, Reader(html)
+
+
+def spoiled(result, text):
+    """Put a text into every string of an audit that is free, keeping all numbers."""
+
+    def spoil(value, key=""):
+        if key == "shards":
+            return {f"{name} {text}": digest for name, digest in value.items()}
+        if isinstance(value, dict) and key in FREE_KEYS:
+            return {f"{name} {text}": spoil(one) for name, one in value.items()}
+        if isinstance(value, dict):
+            return {name: spoil(one, name) for name, one in value.items()}
+        if isinstance(value, list):
+            return [spoil(one, key) for one in value]
+        return f"{value} {text}" if isinstance(value, str) and key not in FIXED else value
+
+    findings = Findings.model_validate(spoil(result.findings.model_dump(mode="json")))
+    assessments = {one.id: one for one in findings.assessments}
+    return AuditResult(
+        findings,
+        [
+            FacetEvidence(
+                **vars(one)
+                | {
+                    "assessment": assessments[one.assessment.id],
+                    "refs": assessments[one.assessment.id].entries[:12],
+                    "card": {text: text},
+                    "generator_dir": text,
+                }
+            )
+            for one in result.facets
+        ],
+        [GapEvidence(findings.gaps[0], one.crops, one.refs, one.nearest) for one in result.gaps],
+        result.coverage,
+    )
+
+
+def test_the_verdict_comes_first(made):
+    _, _, read = made
+    assert read.declared == "doctype html"
+    assert read.words.index("1 artefact suspected, 1 training-set gap") < 100
+    assert [name for name, _ in read.tags].index("h1") < [name for name, _ in read.tags].index("h2")
+
+
+def test_the_sections_follow_in_the_order_of_the_contents(made):
+    _, _, read = made
+    contents = [link["href"][1:] for link in read.all("a") if link["href"].startswith("#")]
+    assert contents == [section["id"] for section in read.all("section")]
+    assert contents == ["artefacts", "gaps", "facets", "nodes", "unexamined", "appendix"]
+
+
+def test_nothing_is_loaded_and_nothing_runs(made):
+    _, _, read = made
+    tags = {name for name, _ in read.tags}
+    assert not tags & {"script", "iframe", "object", "embed", "link", "form", "svg", "base", "video", "audio"}
+    assert all(image["src"].startswith("data:image/png;base64,") for image in read.all("img"))
+    assert all(link["href"].startswith(("#", "http://", "https://")) for link in read.all("a"))
+    for _, attributes in read.tags:
+        assert not {"style", "srcset", "background", "srcdoc"} & set(attributes)
+        assert not any(name.startswith("on") for name in attributes)
+
+
+def test_the_style_sheet_loads_nothing(made):
+    _, html, _ = made
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_policy_allows_this_style_sheet_and_pictures_inside_the_page_and_nothing_else(made):
+    _, html, read = made
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = [meta["content"] for meta in read.all("meta") if "http-equiv" in meta]
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    assert html.index("Content-Security-Policy") < html.index("<style>")
+
+
+def test_hostile_text_changes_no_tag_and_no_attribute_name(made):
+    result, _, _ = made
+    harmless, hostile = (Reader(render_page(spoiled(result, text))).tags for text in ("x", HOSTILE))
+    names = [[(tag, sorted(attributes)) for tag, attributes in tags] for tags in (harmless, hostile)]
+    assert names[0] == names[1]
+
+
+def test_hostile_text_is_shown_as_it_is(made):
+    result, _, _ = made
+    words = Reader(render_page(spoiled(result, HOSTILE))).words
+    assert words.count("<script>alert(1)</script>") > 50
+    assert "{{ 7*7 }}" in words
+    assert "&lt;b&gt;" in words
+    assert "\u202e" not in words
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", " http://x"]
+)
+def test_only_web_pages_become_links(address):
+    assert weblink(address) is None
+    assert weblink("http://127.0.0.1:5000/#/x") == "http://127.0.0.1:5000/#/x"
+
+
+def test_the_report_never_judges_in_the_law_s_words(made):
+    _, _, read = made
+    for word in ("compliant", "compliance", "biased", "unbiased", "certified", "safe to use"):
+        assert word not in read.words.lower()
+
+
+def test_every_picture_says_what_it_shows(made):
+    result, _, read = made
+    for image in read.all("img"):
+        assert len(image["alt"]) > 20
+        assert int(image["width"]) > 0 < int(image["height"])
+    one = result.findings.artefacts[0]
+    alts = [image["alt"] for image in read.all("img") if one.id in image["alt"]]
+    assert len(alts) == 5
+    assert alts[0] == (
+        f"Suspected reliance {one.id}, facet 0 of contribution:12, mostly answered \u201cspiculated\u201d: "
+        "4 crops with the model's evidence outlined."
+    )
+
+
+def test_anchors_are_unique_and_every_finding_has_one(made):
+    result, _, read = made
+    ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {one.id for one in result.findings.findings} | {
+        one.id for one in result.findings.assessments
+    } <= set(ids)
+
+
+def test_every_table_has_headings_for_screen_readers(made):
+    _, _, read = made
+    assert all(heading["scope"] in ("col", "row") for heading in read.all("th"))
+    regions = [attributes for _, attributes in read.tags if attributes.get("role") == "region"]
+    assert len(regions) == len(read.all("table"))
+    assert all(region["tabindex"] == "0" and region["aria-label"] for region in regions)
+
+
+def test_every_class_has_a_rule(made):
+    _, html, read = made
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    used = {one for _, attributes in read.tags for one in (attributes.get("class") or "").split()}
+    hooks = {"for", "against", "card-text", "hashes"}
+    assert used - set(re.findall(r"\.([a-z][\w-]*)", style)) <= hooks
+
+
+def test_everything_that_was_found_is_said(made):
+    result, _, read = made
+    for one in result.findings.findings:
+        for line in [*one.reasons, *one.counter_evidence]:
+            assert line in read.words
+    for line in result.findings.not_examined:
+        assert line in read.words
+    for row in result.findings.node_pipeline:
+        assert row.feature in read.words
+    for digest in (
+        result.findings.fingerprint,
+        result.findings.model.sha256,
+        result.findings.config.sha256,
+        result.findings.environment.sha256,
+        *result.findings.library.shards.values(),
+    ):
+        assert digest in read.words
+    assert "reliance_threshold 0.3" in read.words
+    assert "Acquire training samples like these." in read.words
+    assert "On their own they miss things" in read.words
+
+
+def test_numbered_crops_are_traced_to_their_samples(made):
+    result, _, read = made
+    for ref in result.facets[0].refs:
+        assert f"{ref.sample} {ref.source}, rows {ref.window[0]}\u2013{ref.window[2]}" in read.words
+
+
+def test_a_long_worklist_is_cut_and_says_so(made):
+    _, _, read = made
+    assert "and 37 more in findings.json" in read.words
+
+
+def test_equal_audits_give_equal_pages(make_result):
+    assert render_page(make_result()) == render_page(make_result())
+
+
+def test_the_page_is_small(made):
+    _, html, _ = made
+    assert len(html) < 1_000_000
+
+
+def test_past_the_budget_the_page_shows_fewer_crops_and_still_says_everything(made, monkeypatch):
+    result, html, _ = made
+    sizes = []
+    for budget in (len(html) - 1, len(html) // 2, 10):
+        monkeypatch.setattr(page, "BUDGET", budget)
+        smaller = render_page(result)
+        sizes.append(len(smaller))
+        assert all(line in Reader(smaller).words for line in result.findings.artefacts[0].reasons)
+    assert len(html) > sizes[0] > sizes[1] > sizes[2]
+
+
+def test_an_audit_without_findings_says_that_this_is_no_proof(made):
+    result, _, _ = made
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    empty = Findings.of([], [], **(fields | {"not_examined": [], "node_pipeline": [], "timings": {}}))
+    read = Reader(render_page(AuditResult(empty)))
+    assert read.words.count("No artefact suspected, no training-set gap found") == 2  # title and headline
+    assert "That is not proof that there is nothing" in read.words
+    assert "No facet had enough entries to be examined." in read.words
+
+
+def test_findings_without_pictures_are_still_reported(made):
+    result, _, _ = made
+    read = Reader(render_page(AuditResult(result.findings)))
+    assert read.all("img") == []
+    assert result.findings.artefacts[0].reasons[0] in read.words
+
+
+def test_generated_crops_are_never_shown_without_the_nearest_real_one(made):
+    result, _, _ = made
+    alone = [FacetEvidence(**vars(one) | {"nearest": ()}) for one in result.facets]
+    words = Reader(render_page(AuditResult(result.findings, alone))).words
+    assert "Generated variants" not in words
+
+
+def test_crops_without_maps_are_shown_plain(made):
+    result, _, _ = made
+    plain = [FacetEvidence(**vars(one) | {"maps": ()}) for one in result.facets]
+    assert len(Reader(render_page(AuditResult(result.findings, plain))).all("img")) > 4
+
+
+def test_facets_of_signals_and_volumes_have_no_place_in_a_plane(made):
+    result, _, _ = made
+    one = result.facets[0].assessment
+    entries = [entry.model_copy(update={"window": (3, 40)}) for entry in one.entries]
+    trace = one.model_copy(update={"entries": entries})
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    evidence = FacetEvidence(trace, result.facets[0].crops[:2], refs=trace.entries[:2])
+    read = Reader(render_page(AuditResult(Findings.of([trace], [], **fields), [evidence])))
+    assert "Where it lies" not in read.words
+    assert "points 3\u201340" in read.words
+
+
+def test_many_findings_shrink_to_text_on_the_first_page(made):
+    result, _, _ = made
+    base = result.facets[0]
+    many = [
+        base.assessment.model_copy(update={"id": make_id("A", "m", "fc1:1", i), "facet": i}) for i in range(8)
+    ]
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    findings = Findings.of(many, result.findings.gaps, **fields)
+    evidence = [FacetEvidence(**vars(base) | {"assessment": one}) for one in many]
+    html = render_page(AuditResult(findings, evidence))
+    verdict = html[: html.index('id="artefacts"')]
+    assert "8 artefacts suspected" in verdict
+    assert "<img" not in verdict
+
+
+def test_colour_and_transparent_crops(made):
+    result, _, _ = made
+    rng = np.random.default_rng(0)
+    for channels in (3, 4):
+        crops = [rng.integers(0, 256, (20, 28, channels), np.uint8) for _ in range(3)]
+        colour = FacetEvidence(**vars(result.facets[0]) | {"crops": crops})
+        assert Reader(render_page(AuditResult(result.findings, [colour]))).all("img")
+
+
+def test_a_gap_without_nearest_crops_shows_production_alone(made):
+    result, _, _ = made
+    alone = [GapEvidence(one.finding, one.crops) for one in result.gaps]
+    read = Reader(render_page(AuditResult(result.findings, (), alone)))
+    assert [image["alt"] for image in read.all("img")][-1].endswith("8 crops from production.")
+
+
+def test_characters_that_turn_the_text_round_are_written_out(made):
+    result, _, _ = made
+    odd = FacetEvidence(**vars(result.facets[0]) | {"generator_dir": "a\u202eb\x07c\udcffd\u2066e\x9f"})
+    html = render_page(AuditResult(result.findings, [odd]))
+    assert r"a\u202eb\u0007c\udcffd\u2066e\u009f" in html
+    html.encode()
+
+
+def test_ordinary_text_of_all_languages_stays_as_it_is():
+    text = "Knötchen 結節 عقدة nodule\nline"
+    assert page.visible(text) == text
+    assert page.visible(3) == 3
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_has_contrast_in_light_dark_and_print(made):
+    """WCAG 2.2 AA asks 4.5 to 1 of text; lines are no text."""
+    _, html, _ = made
+    themes = [
+        dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", block))
+        for block in re.findall(r":root \{(.*?)\}", html, re.DOTALL)
+    ]
+    assert len(themes) == 3
+    for theme in themes:
+        colours = {
+            name: value if len(value) == 7 else "#" + "".join(c * 2 for c in value[1:])
+            for name, value in theme.items()
+        }
+        for name in set(colours) - {"ground", "panel", "line"}:
+            for ground in ("ground", "panel"):
+                light, dark = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground, colours)
+
+
+def test_the_report_is_the_bundle_s_document():
+    assert {"report.html": render_page} == DOCUMENTS
+    assert content_security_policy("a") != content_security_policy("b")
+
+
+def test_a_confirmed_artefact_is_called_confirmed(made):
+    result, _, _ = made
+    one = result.facets[0].assessment.model_copy(update={"verdict": "confirmed"})
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    findings = Findings.of([one], [], **fields)
+    assert isinstance(findings.findings[0], ArtefactFinding)
+    assert "Confirmed reliance" in Reader(render_page(AuditResult(findings))).words

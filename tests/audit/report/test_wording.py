@@ -1,0 +1,128 @@
+"""The report's words and numbers."""
+
+from typing import get_args
+
+import pytest
+
+from foveal_audit.bundle.schema import Action, Assessment, Effect, Effects, GapKind, Signal
+from foveal_audit.bundle.summary import VERDICTS
+from foveal_audit.report import wording
+
+
+def assessment(**changes):
+    base = {
+        "id": "A-00000001",
+        "feature": "fc1:7",
+        "facet": 0,
+        "n_entries": {"training": 5},
+        "reliance": 0.9,
+        "irrelevance": 0.9,
+        "artefact_score": 0.9,
+        "q_value": 0.01,
+        "verdict": "suspected",
+    }
+    return Assessment(**(base | changes))
+
+
+def test_every_verdict_gap_action_and_test_has_words():
+    assert set(wording.VERDICTS) == set(VERDICTS)
+    assert set(wording.GAPS) == set(get_args(GapKind))
+    assert set(wording.ACTIONS) == set(get_args(Action))
+    assert set(wording.EFFECTS) == set(Effects.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.123456, "0.123"), (-1.5, "\u22121.5"), (12345.6, "12,346"), (0, "0"), (3.0, "3")],
+)
+def test_numbers(value, text):
+    assert wording.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.42, "0.42"), (-0.304, "\u22120.30"), (-0.001, "0.00"), (1, "1.00")]
+)
+def test_changes(value, text):
+    assert wording.change(value) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (0.0012, "0.12%"), (0.06, "6%"), (0.099, "9.9%"), (0.4567, "46%"), (1, "100%")],
+)
+def test_shares(share, text):
+    assert wording.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(None, "\u2013"), (0.0004, "< 0.001"), (0.001, "0.001"), (0.05, "0.050"), (1, "1.000")]
+)
+def test_probabilities(p, text):
+    assert wording.probability(p) == text
+
+
+@pytest.mark.parametrize(
+    ("box", "text"),
+    [
+        ((3, 40), "points 3\u201340"),
+        ((1, 2, 33, 34), "rows 1\u201333, columns 2\u201334"),
+        ((0, 1, 2, 3, 4, 5), "slices 0\u20133, rows 1\u20134, columns 2\u20135"),
+    ],
+)
+def test_windows(box, text):
+    assert wording.window(box) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("position_lock", "Position lock"),
+        ("conditional_association:site", "Metadata, given class: site"),
+        ("new_signal", "New signal"),
+    ],
+)
+def test_signals_have_names(name, words):
+    assert wording.signal(name).name == words
+
+
+def test_the_statement_says_answer_effects_and_signs():
+    text = wording.statement(
+        assessment(
+            classes={"benign": 0.1, "malignant": 0.9},
+            effects=Effects(
+                removal=Effect(estimate=0.4, low=0.3, high=0.5), paste=Effect(estimate=0.2, low=0.1, high=0.3)
+            ),
+            signals={"position_lock": Signal(value=0.9, p=0.005), "border": Signal(value=0.2, p=0.4)},
+        )
+    )
+    assert text == (
+        "When the model answers \u201cmalignant\u201d it leans on a recurring detail "
+        "(90% of the entries have this answer). "
+        "Painting it over takes 0.40 (0.30 to 0.50) off the probability of that answer. "
+        "Putting it into other images adds 0.20 (0.10 to 0.30) to the probability of that answer. "
+        "Signs that it has nothing to do with the task: its windows keep to the same place in the image."
+    )
+
+
+def test_an_effect_that_may_be_none_is_not_called_one():
+    text = wording.statement(assessment(effects=Effects(removal=Effect(estimate=0.1, low=-0.1, high=0.3))))
+    assert text == (
+        "The model leans on a recurring detail. "
+        "Painting it over has no measurable effect of that kind (\u22120.10 to 0.30)."
+    )
+
+
+def test_signs_are_not_held_against_a_facet_that_looks_genuine():
+    text = wording.statement(assessment(verdict="genuine", signals={"border": Signal(value=1, p=0.001)}))
+    assert "Signs" not in text
+
+
+def test_nested_records_become_lines():
+    card = {"b": {"x": 0.5, "y": None}, "a": [1, 2.25], "c": "text", "d": True}
+    assert list(wording.flat(card)) == [
+        ("a", "1, 2.25"),
+        ("b \u203a x", "0.5"),
+        ("b \u203a y", "\u2013"),
+        ("c", "text"),
+        ("d", "True"),
+    ]
