@@ -1,0 +1,13 @@
+"""The audit's commands, found by the core through an entry point."""
+
+from __future__ import annotations
+
+import typer
+
+from foveal_audit.commands import audit, demo, verify
+
+
+def register(app: typer.Typer) -> None:
+    """Add the audit's commands to the program."""
+    for command in (demo, audit, verify):
+        command.register(app)

@@ -1,0 +1,1 @@
+"""The whole main job on this machine, on a study whose truth is known."""

@@ -1,0 +1,117 @@
+"""Pictures for the report: typical crops of a facet with their maps, and what its generator makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveal.samples.images import Pixels
+from foveal_audit.bundle.evidence import Crop, FacetEvidence, GapEvidence
+from foveal_audit.bundle.schema import Assessment, GapFinding
+from foveal_audit.bundle.writing import generator_folder
+from foveal_audit.gaps.finding import Gap
+from foveal_audit.generators import (
+    Learned,
+    TooFewCrops,
+    export_generator,
+    learn_generator,
+    nearest_crops,
+)
+from foveal_audit.judgement.assessing import entry_ref
+from foveal_audit.settings import AuditSettings
+from foveal_audit.windows import Samples, Windows
+
+_SHOWN = 12
+_GENERATED = 8
+#: More crops than this teach a generator of this size nothing new.
+_MOST_CROPS = 400
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A learned generator and how to write it."""
+
+    learned: Learned
+    write: Callable[[Path], object]
+
+
+def draw_generator(windows: Windows, settings: AuditSettings) -> Drawn | None:
+    """Learn how the crops of a facet look; None where there are too few."""
+    rows = np.arange(len(windows))
+    if len(rows) > _MOST_CROPS:
+        rows = np.sort(np.random.default_rng(settings.seed).choice(rows, _MOST_CROPS, replace=False))
+    chosen = windows.take(rows)
+    try:
+        learned = learn_generator(
+            chosen.images,
+            groups=chosen.owner.tolist(),
+            kind=settings.generator_kind,
+            seed=settings.seed,
+            steps=settings.generator_steps,
+        )
+    except TooFewCrops:
+        return None
+
+    def write(folder: Path) -> object:
+        return export_generator(
+            learned.generator, folder, learned.card, seed=settings.seed, crops=learned.crops
+        )
+
+    return Drawn(learned, write)
+
+
+def facet_evidence(
+    assessment: Assessment, windows: Windows, samples: Samples, drawn: Drawn | None
+) -> FacetEvidence:
+    """Gather what a facet looks like: its strongest crops, one per sample, and generated variants."""
+    rows = _typical(windows)
+    evidence = FacetEvidence(
+        assessment=assessment,
+        crops=[_eight_bits(windows.pixels(row)) for row in rows],
+        maps=[windows.maps[row] for row in rows],
+        refs=[entry_ref(windows, row, samples) for row in rows],
+    )
+    if drawn is None:
+        return evidence
+    made = drawn.learned.generator.sample(_GENERATED, assessment.facet)
+    nearest, _ = nearest_crops(made, drawn.learned.crops)
+    return FacetEvidence(
+        **{
+            **vars(evidence),
+            "generated": _pictures(made),
+            "nearest": _pictures(drawn.learned.crops[nearest]),
+            "card": drawn.learned.card,
+            "generator_dir": generator_folder(assessment.feature),
+        }
+    )
+
+
+def gap_evidence(finding: GapFinding, gap: Gap, windows: Windows, samples: Samples) -> GapEvidence:
+    """Gather what a gap looks like: production crops, each with the training crop nearest to it."""
+    shown = [int(row) for row in gap.windows[: len(gap.nearest)]]
+    return GapEvidence(
+        finding=finding,
+        crops=[_eight_bits(windows.pixels(row)) for row in shown],
+        refs=[entry_ref(windows, row, samples) for row in shown],
+        nearest=[_eight_bits(windows.pixels(int(row))) for row in gap.nearest],
+    )
+
+
+def _typical(windows: Windows) -> list[int]:
+    """Choose the strongest window of each of the strongest samples."""
+    order = np.argsort(-windows.activation, kind="stable")
+    first = np.unique(windows.owner[order], return_index=True)[1]
+    return [int(row) for row in order[np.sort(first)][:_SHOWN]]
+
+
+def _eight_bits(pixels: Pixels) -> Crop:
+    scale = np.iinfo(pixels.dtype).max / 255
+    return (pixels.astype(np.float32) / scale).round().astype(np.uint8)
+
+
+def _pictures(crops: NDArray[np.float32]) -> Sequence[Crop]:
+    return list((np.clip(crops, 0, 1).transpose(0, 2, 3, 1) * 255).round().astype(np.uint8))

@@ -1,0 +1,1 @@
+"""What production shows and training never did."""

@@ -1,0 +1,111 @@
+"""Crops in the audited network's own eyes: pooled activations of its last resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from foveal.archives import AuditedModel
+from foveal.samples.images import Pixels
+
+_RESOLUTIONS = 3
+_BATCH = 256
+
+
+class CropEmbedder:
+    """Describe crops by what the convolutional part of a model makes of them.
+
+    The crop runs through the network as it is, at the scale that samples have there; what follows the
+    convolutions (which may demand a whole sample) is not needed and may fail.
+
+    Parameters
+    ----------
+    model
+        The audited model.
+    example
+        A crop (h, w, C), and the shape (H, W, C) of the sample that it comes from.
+    """
+
+    def __init__(self, model: AuditedModel, example: tuple[Pixels, Sequence[int]]) -> None:
+        self._model = model
+        self.layers = _last_layers(model.module, self._tensor(*example)[None])
+
+    def __call__(self, crops: Sequence[Pixels], shapes: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Describe crops (h, w, C) of samples of the given shapes, float32 (n, D)."""
+        tensors = [self._tensor(crop, shape) for crop, shape in zip(crops, shapes, strict=True)]
+        described = np.empty((len(tensors), 0), dtype=np.float32)
+        for rows, batch in _same_sizes(tensors):
+            values = _pooled(self._model.module, self.layers, batch)
+            if not described.shape[1]:
+                described = np.zeros((len(tensors), values.shape[1]), dtype=np.float32)
+            described[rows] = values
+        return described
+
+    def _tensor(self, crop: Pixels, shape: Sequence[int]) -> Tensor:
+        transform = self._model.transform
+        if transform.size is not None:
+            scales = (transform.size[0] / shape[0], transform.size[1] / shape[1])
+            side = tuple(
+                max(1, round(length * scale)) for length, scale in zip(crop.shape[:2], scales, strict=True)
+            )
+            transform = replace(transform, size=(side[0], side[1]))
+        return transform(crop)
+
+
+def _same_sizes(tensors: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
+    sizes: dict[torch.Size, list[int]] = {}
+    for row, tensor in enumerate(tensors):
+        sizes.setdefault(tensor.shape, []).append(row)
+    for rows in sizes.values():
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            yield part, torch.stack([tensors[row] for row in part])
+
+
+@contextmanager
+def _recorded(module: nn.Module) -> Iterator[list[tuple[str, Tensor]]]:
+    """Collect what every layer without parts gives, in the order of the calls."""
+    calls: list[tuple[str, Tensor]] = []
+    leaves = [(name, part) for name, part in module.named_modules() if name and not list(part.children())]
+
+    def keeper(name: str) -> Callable[[nn.Module, object, object], None]:
+        def keep(_module: nn.Module, _inputs: object, output: object) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4:
+                calls.append((name, output.detach()))
+
+        return keep
+
+    handles = [part.register_forward_hook(keeper(name)) for name, part in leaves]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _run(module: nn.Module, batch: Tensor) -> list[tuple[str, Tensor]]:
+    with _recorded(module) as calls, torch.no_grad(), suppress(RuntimeError):
+        module(batch)
+    return calls
+
+
+def _last_layers(module: nn.Module, batch: Tensor) -> list[str]:
+    """Name the last layer at each of the last three resolutions that still have a grid."""
+    last: dict[tuple[int, ...], str] = {}
+    for name, output in _run(module, batch):
+        grid = tuple(output.shape[2:])
+        if min(grid) > 1:
+            last.pop(grid, None)
+            last[grid] = name
+    return list(last.values())[-_RESOLUTIONS:]
+
+
+def _pooled(module: nn.Module, layers: Sequence[str], batch: Tensor) -> NDArray[np.float32]:
+    outputs = dict(_run(module, batch))
+    return torch.cat([outputs[name].mean(dim=(2, 3)) for name in layers], dim=1).numpy().astype(np.float32)

@@ -1,0 +1,100 @@
+"""Take a window out of a sample: two fillers, so that no verdict rests on how the hole was filled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveal.records import Window
+from foveal.samples.images import Pixels
+
+_EDGE = 3  # rows or columns beside the hole whose mean is carried into it
+_FEATHER = 4  # pixels over which a pasted patch fades into its surroundings
+
+
+def feather(height: int, width: int) -> NDArray[np.float32]:
+    """Weight (height, width, 1) that rises from the border of a patch to 1 within four pixels."""
+    depth = np.minimum.outer(_depth(height), _depth(width))
+    return np.clip(depth / _FEATHER, 0, 1)[..., None].astype(np.float32)
+
+
+def _depth(length: int) -> NDArray[np.float32]:
+    places = np.arange(length, dtype=np.float32)
+    return np.minimum(places, places[::-1]) + 1
+
+
+def _edges(
+    values: NDArray[np.float32], window: Window
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Carry each side of the hole that has neighbours into the hole, with its distance to every place."""
+    y0, x0, y1, x1 = window
+    height, width = y1 - y0, x1 - x0
+    down = np.arange(height, dtype=np.float32)[:, None, None] + 1
+    right = np.arange(width, dtype=np.float32)[None, :, None] + 1
+    sides = (
+        (values[max(0, y0 - _EDGE) : y0, x0:x1], 0, down),
+        (values[y1 : y1 + _EDGE, x0:x1], 0, height + 1 - down),
+        (values[y0:y1, max(0, x0 - _EDGE) : x0], 1, right),
+        (values[y0:y1, x1 : x1 + _EDGE], 1, width + 1 - right),
+    )
+    return [(strip.mean(axis=axis, keepdims=True), distance) for strip, axis, distance in sides if strip.size]
+
+
+def _grain(values: NDArray[np.float32], window: Window, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw the fine noise of the surroundings: differences of neighbouring pixels around the hole."""
+    y0, x0, y1, x1 = window
+    around = values[max(0, y0 - 8) : y1 + 8, max(0, x0 - 8) : x1 + 8]
+    steps = np.diff(around, axis=1).ravel() / np.sqrt(2)
+    # The quartile keeps the edges of what is being removed out of the noise.
+    spread = float(np.quantile(np.abs(steps), 0.5)) / 0.6745 if steps.size else 0.0
+    return rng.normal(0, spread, (y1 - y0, x1 - x0, values.shape[2])).astype(np.float32)
+
+
+def fill_smoothly(pixels: Pixels, window: Window, rng: np.random.Generator) -> Pixels:
+    """Replace a window by what its four sides suggest, with the surroundings' grain.
+
+    Parameters
+    ----------
+    pixels
+        Sample (H, W, C) of 8 or 16 bits.
+    window
+        y0, x0, y1, x1.
+    rng
+        Draws the grain.
+
+    Returns
+    -------
+    A changed copy of the same type.
+    """
+    y0, x0, y1, x1 = window
+    values = pixels.astype(np.float32)
+    weighted = [(side / distance, 1 / distance) for side, distance in _edges(values, window)]
+    if not weighted:  # the window is the whole sample
+        weighted = [(values.mean(axis=(0, 1), keepdims=True), np.ones((1, 1, 1), dtype=np.float32))]
+    smooth = sum(part for part, _ in weighted) / sum(weight for _, weight in weighted)
+    hole = np.broadcast_to(smooth, values[y0:y1, x0:x1].shape) + _grain(values, window, rng)
+    return _put(pixels, hole, window)
+
+
+def fill_from(pixels: Pixels, window: Window, patch: Pixels) -> Pixels:
+    """Replace a window by a patch (any size), fading at its border; returns a changed copy."""
+    y0, x0, y1, x1 = window
+    new = fit_patch(patch, y1 - y0, x1 - x0)
+    weight = feather(y1 - y0, x1 - x0)
+    old = pixels[y0:y1, x0:x1].astype(np.float32)
+    return _put(pixels, weight * new + (1 - weight) * old, window)
+
+
+def fit_patch(patch: Pixels, height: int, width: int) -> NDArray[np.float32]:
+    """Bring a patch (h, w, C) to (height, width, C) by nearest neighbour, float32 in its own units."""
+    rows = (np.arange(height) * patch.shape[0]) // height
+    columns = (np.arange(width) * patch.shape[1]) // width
+    return np.asarray(patch[rows][:, columns], dtype=np.float32)
+
+
+def _put(pixels: Pixels, values: NDArray[np.float32], window: Window) -> Pixels:
+    y0, x0, y1, x1 = window
+    changed = pixels.copy()
+    top = np.iinfo(pixels.dtype).max
+    changed[y0:y1, x0:x1] = np.clip(values.round(), 0, top).astype(pixels.dtype)
+    return changed

@@ -1,0 +1,68 @@
+"""Audit, then put the result where people look: a bundle on disk, a run in MLflow, units in the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from foveal import Library
+from foveal.archives import AuditedModel
+from foveal.errors import UsageError
+from foveal_audit.auditing import Progress, audit, silent
+from foveal_audit.bundle.schema import Findings
+from foveal_audit.bundle.tracking import log_bundle
+from foveal_audit.bundle.writing import write_bundle
+from foveal_audit.report.page import DOCUMENTS
+from foveal_audit.settings import AuditSettings
+
+
+@dataclass(frozen=True)
+class Published:
+    """A finished audit: its findings, its bundle, and its page in MLflow."""
+
+    findings: Findings
+    bundle: Path
+    url: str
+
+
+def publish(
+    model: AuditedModel,
+    library: Library,
+    settings: AuditSettings,
+    out: Path,
+    *,
+    previous: Path | None = None,
+    key: Path | None = None,
+    progress: Progress = silent,
+) -> Published:
+    """Audit a model and publish what was found.
+
+    Parameters
+    ----------
+    model, library, settings, progress
+        As in :func:`foveal_audit.auditing.audit`.
+    out, previous, key
+        As in :func:`foveal_audit.bundle.writing.write_bundle`.
+
+    Raises
+    ------
+    UsageError
+        If the library holds nothing about the model, or ``out`` holds something else.
+    EnvironmentFault
+        If MLflow or the disk fails; a bundle that was written stays.
+    """
+    if not library.exists():
+        raise UsageError(
+            f"There is no library {library.name!r} in MLflow at {library.tracking_uri}",
+            f"Fill it first: foveal collect {model.source} DATA --source training --library {library.name}",
+        )
+    audited = audit(model, library, settings, progress)
+    progress("writing the bundle", 0, 1)
+    bundle = write_bundle(
+        audited.result, out, documents=DOCUMENTS, generators=audited.generators, previous=previous, key=key
+    )
+    findings = audited.result.findings
+    library.assign(audited.units, findings.fingerprint[:16])
+    url = log_bundle(bundle, library)
+    progress("writing the bundle", 1, 1)
+    return Published(findings, bundle, url)

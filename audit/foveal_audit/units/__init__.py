@@ -1,0 +1,1 @@
+"""From entries to units and facets: what the audit judges one by one."""

@@ -1,0 +1,77 @@
+"""How a crop looks, independent of any model: oriented gradients on a common size."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from skimage.feature import hog
+
+from foveal.samples.images import Pixels
+
+#: Side to which crops are brought before they are compared, in pixels.
+SIDE = 32
+_SHIFTS = range(0, 13, 2)
+_TEMPLATE = 20
+
+_hog = partial(hog, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1))
+
+
+def resize_crop(pixels: Pixels, side: int = SIDE) -> NDArray[np.float32]:
+    """Bring a crop (H, W, C) of 8 or 16 bits to float32 (C, side, side) in 0 to 1."""
+    scaled = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+    planes = [
+        np.asarray(Image.fromarray(scaled[..., channel]).resize((side, side), Image.Resampling.BILINEAR))
+        for channel in range(scaled.shape[2])
+    ]
+    return np.asarray(np.clip(np.stack(planes), 0, 1), dtype=np.float32)
+
+
+def luminance(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average the channels of crops (n, C, h, w) into (n, h, w)."""
+    return np.asarray(crops.mean(axis=1), dtype=np.float32)
+
+
+def gradients(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Describe crops (n, C, 32, 32) by square-rooted oriented gradients, (n, 128)."""
+    described = [_hog(crop) for crop in luminance(crops)]
+    return np.sqrt(np.asarray(described, dtype=np.float32))
+
+
+def detail(crops: NDArray[np.float32], blur: float = 4.0) -> NDArray[np.float32]:
+    """Remove slow shading from crops (n, C, h, w): what is left is (n, h, w) and drawn, not lit."""
+    grey = luminance(crops)
+    return np.asarray(grey - gaussian_filter(grey, (0, blur, blur)), dtype=np.float32)
+
+
+def _normalised(patches: NDArray[np.float32]) -> NDArray[np.float32]:
+    flat = patches.reshape(len(patches), -1)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    return np.asarray(flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6), dtype=np.float32)
+
+
+def shifted_correlation(detail: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Correlate every pair of crops at its best shift.
+
+    Parameters
+    ----------
+    detail
+        float32 (n, 32, 32) without slow shading.
+
+    Returns
+    -------
+    float32 (n, n): highest normalised cross-correlation of the middle 20 x 20 of the row's crop with any
+    window of the column's crop up to 6 pixels away; -1 on the diagonal.
+    """
+    middle = _normalised(detail[:, 6 : 6 + _TEMPLATE, 6 : 6 + _TEMPLATE])
+    best = np.full((len(detail), len(detail)), -1, dtype=np.float32)
+    for dy in _SHIFTS:
+        for dx in _SHIFTS:
+            np.maximum(
+                best, middle @ _normalised(detail[:, dy : dy + _TEMPLATE, dx : dx + _TEMPLATE]).T, out=best
+            )
+    np.fill_diagonal(best, -1)
+    return best
