@@ -24,7 +24,7 @@ from foveal_audit.judgement.facet import Judged, judge
 from foveal_audit.provenance import config_record, environment_record, library_ref, model_ref
 from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings
-from foveal_audit.windows import Evidence, read_evidence
+from foveal_audit.windows import Evidence, Samples, read_evidence
 
 Progress = Callable[[str, int, int], None]
 
@@ -85,7 +85,7 @@ def audit(
         judged = _judge_all(model, evidence, examined, settings, progress)
         assessments = assess(judged, evidence.samples, model.sha256, model.labels, settings.seed)
         gaps = _gaps(model, evidence, settings, progress)
-        drawn = _generators(assessments, examined, settings, progress)
+        drawn = _generators(model, evidence.samples, assessments, examined, settings, progress)
         findings, stated = _findings(model, library, evidence, examined, assessments, gaps, settings, drawn)
         return Audited(
             _result(findings, stated, assessments, examined, evidence, gaps, drawn),
@@ -112,17 +112,29 @@ def _judge_all(
 def _gaps(
     model: AuditedModel, evidence: Evidence, settings: AuditSettings, progress: Progress
 ) -> Gaps | None:
-    samples = evidence.samples
-    if not samples.of("production").any() or not len(evidence.contribution):
+    if _without_gaps(evidence):
         return None
     progress("looking for gaps", 0, 1)
-    found = find_gaps(evidence.contribution, samples, model, settings.seed)
+    found = find_gaps(evidence.contribution, evidence.samples, model, settings.seed)
     progress("looking for gaps", 1, 1)
     return found
 
 
+def _without_gaps(evidence: Evidence) -> str:
+    """Say why gaps cannot be looked for, or "" where they can."""
+    samples, owner = evidence.samples, evidence.contribution.owner
+    if not samples.of("production").any():
+        return "the library holds no production samples to compare with"
+    return "" if samples.of("training")[owner].any() else "no training sample has a contribution window"
+
+
 def _generators(
-    assessments: list[Assessment], examined: Examined, settings: AuditSettings, progress: Progress
+    model: AuditedModel,
+    samples: Samples,
+    assessments: list[Assessment],
+    examined: Examined,
+    settings: AuditSettings,
+    progress: Progress,
 ) -> dict[str, Drawn]:
     """Learn a generator for each flagged feature, then for those with most entries."""
     ranked = sorted(
@@ -137,7 +149,7 @@ def _generators(
     drawn: dict[str, Drawn] = {}
     for number, (assessment, facet) in enumerate(kept):
         progress("learning appearances", number, len(kept))
-        if (made := draw_generator(facet.windows, settings)) is not None:
+        if (made := draw_generator(facet.windows, samples, model, settings)) is not None:
             drawn[assessment.feature] = made
     progress("learning appearances", len(kept), len(kept))
     return drawn
@@ -180,10 +192,14 @@ def _not_examined(
         f"{count} samples lost before the library ({reason})" for reason, count in library.losses().items()
     ]
     if gaps is None:
-        lines.append("Training-set gaps: the library holds no production samples to compare with")
-    unread = sum(1 for origin in evidence.samples.origins if origin is None)
+        lines.append(f"Training-set gaps: {_without_gaps(evidence)}")
+    origins = evidence.samples.origins
+    unread = sum(1 for origin in origins if origin is None)
     if unread:
         lines.append(f"{unread} samples came without a file (served requests): causal tests use the others")
+    gone = sum(1 for origin in origins if origin is not None and not Path(origin).is_file())
+    if gone:
+        lines.append(f"{gone} samples whose file is not there any more: causal tests use the others")
     without = len({one.feature for one in assessments} - set(drawn))
     if without:
         lines.append(

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal.archives import AuditedModel
 from foveal.samples.images import Pixels
 from foveal_audit.bundle.evidence import Crop, FacetEvidence, GapEvidence
 from foveal_audit.bundle.schema import Assessment, GapFinding
 from foveal_audit.bundle.writing import generator_folder
+from foveal_audit.gaps.embedding import CropEmbedder
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.generators import (
     Learned,
@@ -23,6 +25,7 @@ from foveal_audit.generators import (
 )
 from foveal_audit.judgement.assessing import entry_ref
 from foveal_audit.settings import AuditSettings
+from foveal_audit.units.appearance import SIDE
 from foveal_audit.windows import Samples, Windows
 
 _SHOWN = 12
@@ -39,8 +42,13 @@ class Drawn:
     write: Callable[[Path], object]
 
 
-def draw_generator(windows: Windows, settings: AuditSettings) -> Drawn | None:
-    """Learn how the crops of a facet look; None where there are too few."""
+def draw_generator(
+    windows: Windows, samples: Samples, model: AuditedModel, settings: AuditSettings
+) -> Drawn | None:
+    """Learn how the crops of a facet look; None where there are too few.
+
+    The card measures the generator in the audited network's own eyes, where blur that pixels forgive shows.
+    """
     rows = np.arange(len(windows))
     if len(rows) > _MOST_CROPS:
         rows = np.sort(np.random.default_rng(settings.seed).choice(rows, _MOST_CROPS, replace=False))
@@ -52,16 +60,37 @@ def draw_generator(windows: Windows, settings: AuditSettings) -> Drawn | None:
             kind=settings.generator_kind,
             seed=settings.seed,
             steps=settings.generator_steps,
+            embed=_network_eyes(chosen, samples, model),
         )
     except TooFewCrops:
         return None
 
     def write(folder: Path) -> object:
         return export_generator(
-            learned.generator, folder, learned.card, seed=settings.seed, crops=learned.crops
+            learned.generator,
+            folder,
+            learned.card,
+            seed=settings.seed,
+            crops=learned.crops,
+            originals=learned.originals,
         )
 
     return Drawn(learned, write)
+
+
+def _network_eyes(
+    windows: Windows, samples: Samples, model: AuditedModel
+) -> Callable[[NDArray[np.floating]], NDArray[np.float32]]:
+    """Describe crops at the common size by what the network makes of them at the scale it saw them."""
+    y0, x0, y1, x1 = windows.boxes[0]
+    height, width = samples.shapes[windows.owner[0]][:2]
+    shape = (height * SIDE / (y1 - y0), width * SIDE / (x1 - x0))
+    embed = CropEmbedder(model, (_pictures(windows.images[:1])[0], shape))
+
+    def describe(crops: NDArray[np.floating]) -> NDArray[np.float32]:
+        return embed(_pictures(crops), [shape] * len(crops))
+
+    return describe
 
 
 def facet_evidence(
@@ -83,7 +112,8 @@ def facet_evidence(
         **{
             **vars(evidence),
             "generated": _pictures(made),
-            "nearest": _pictures(drawn.learned.crops[nearest]),
+            # As recorded: aligned crops have made-up borders.
+            "nearest": _pictures(drawn.learned.originals[nearest]),
             "card": drawn.learned.card,
             "generator_dir": generator_folder(assessment.feature),
         }
@@ -113,5 +143,5 @@ def _eight_bits(pixels: Pixels) -> Crop:
     return (pixels.astype(np.float32) / scale).round().astype(np.uint8)
 
 
-def _pictures(crops: NDArray[np.float32]) -> Sequence[Crop]:
+def _pictures(crops: NDArray[np.floating]) -> Sequence[Crop]:
     return list((np.clip(crops, 0, 1).transpose(0, 2, 3, 1) * 255).round().astype(np.uint8))

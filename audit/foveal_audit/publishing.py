@@ -11,7 +11,7 @@ from foveal.errors import UsageError
 from foveal_audit.auditing import Progress, audit, silent
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import log_bundle
-from foveal_audit.bundle.writing import write_bundle
+from foveal_audit.bundle.writing import check_place, write_bundle
 from foveal_audit.report.page import DOCUMENTS
 from foveal_audit.settings import AuditSettings
 
@@ -56,6 +56,7 @@ def publish(
             f"There is no library {library.name!r} in MLflow at {library.tracking_uri}",
             f"Fill it first: foveal collect {model.source} DATA --source training --library {library.name}",
         )
+    check_place(out, previous, key)
     audited = audit(model, library, settings, progress)
     progress("writing the bundle", 0, 1)
     bundle = write_bundle(

@@ -122,8 +122,11 @@ class Windows:
 
     @cached_property
     def images(self) -> NDArray[np.float32]:
-        """All crops at a common size, float32 (n, C, 32, 32) in 0 to 1."""
-        return np.stack([resize_crop(self.pixels(row)) for row in range(len(self))])
+        """All crops at a common size, float32 (n, C, 32, 32) in 0 to 1; grey where their channels differ."""
+        crops = [resize_crop(self.pixels(row)) for row in range(len(self))]
+        if len({len(crop) for crop in crops}) > 1:
+            crops = [crop[:3].mean(axis=0, keepdims=True) for crop in crops]
+        return np.stack(crops)
 
     @cached_property
     def gradients(self) -> NDArray[np.float32]:

@@ -29,11 +29,13 @@ class _Guarded(TyperGroup):
     """Ends every command as the design says: fine 0, usage 2, environment 3, interrupted 4."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override] # typer hides the base's type
-        """Run the command; our own errors become one line on stderr, unexpected ones keep their traceback."""
+        """Run the command; our errors and wrong values become one line, unexpected ones keep a traceback."""
         try:
             return super().invoke(ctx)
         except FovealError as error:
             _stop(f"error: {error}", error.exit_code, error)
+        except typer.BadParameter as error:
+            _stop(f"error: {_wrong_option(error)}", error.exit_code, error)
         except KeyboardInterrupt as error:
             _stop("interrupted", INTERRUPTED, error)
 
@@ -81,6 +83,12 @@ def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(f"foveal {__version__}")
         raise typer.Exit
+
+
+def _wrong_option(error: typer.BadParameter) -> str:
+    """Say what is wrong with an option or argument, and where to look."""
+    fault = error.format_message().replace("Value error, ", "").rstrip(".")
+    return f"{fault}. See: {error.ctx.command_path if error.ctx else 'foveal'} --help."
 
 
 def _stop(line: str, code: int, cause: BaseException) -> NoReturn:

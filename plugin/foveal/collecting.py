@@ -249,7 +249,9 @@ class _Job:
     def _watching(self, group: Sequence[_Loaded]) -> Observer:
         """Give the observer, made with the first sample that is seen."""
         if self._observer is None:
-            self._observer = self._stack.enter_context(self._model.observer(group[0].tensor[None]))
+            first = group[0]
+            observer = self._model.observer(first.tensor[None], first.item.file.name)
+            self._observer = self._stack.enter_context(observer)
         return self._observer
 
     def _activations(self, group: Sequence[_Loaded]) -> _Activations:

@@ -90,6 +90,8 @@ class Observer:
         Hash of the model, written into every record.
     example
         A batch (B, C, H, W) as the model takes it; layers that are left to us are chosen on it.
+    name
+        What to call the example where it does not fit the model.
 
     Raises
     ------
@@ -104,11 +106,12 @@ class Observer:
         config: FovealConfig,
         model_sha256: str,
         example: Tensor,
+        name: str = "example",
     ) -> None:
         self.transform, self.config, self.model_sha256 = transform, config, model_sha256
         self._config_sha256 = config.sha256
         get_method(config.method)
-        with naming_samples(["example"], example), ExitStack() as undo:
+        with naming_samples([name], example), ExitStack() as undo:
             self.layer = choose_layer(model, example) if config.layer == "auto" else config.layer
             patterns = _patterns(model, config, example)
             self.node_layers = node_layers(patterns) or [choose_node_layer(model, example)]

@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import numpy as np
+import planted
 import pytest
 
+from foveal.collecting import collect
+from foveal.library import Library
+from foveal.library.connection import quiet
 from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence, GapEvidence
 from foveal_audit.bundle.identity import make_id
@@ -321,3 +325,17 @@ def result(make_result):
 def module_result():
     """The same audit, made once for all tests of a module."""
     return audit_result()
+
+
+@pytest.fixture(scope="session")
+def planted_library(tmp_path_factory):
+    """A real library of planted pictures: 200 for training, 60 of production, in a store without a server."""
+    folder = tmp_path_factory.mktemp("planted")
+    quiet()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # MLflow puts the artifacts of a database into the working folder
+        patch.setenv("FOVEAL_CACHE_DIR", str(folder / "cache"))
+        library = Library("planted", f"sqlite:///{folder / 'mlflow.db'}")
+        for source, number, seed in (("training", 200, 0), ("production", 60, 1)):
+            collect(planted.model(), planted.write_images(folder, source, number, seed), source, library)
+        yield library

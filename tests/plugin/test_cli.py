@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -62,10 +63,24 @@ def test_an_unexpected_error_keeps_its_traceback(run):
 
 
 def test_wrong_usage_is_2(run):
-    for args in (["explian"], ["explain"], ["explain", "--nope"]):
+    for args in (["explian"], ["explain", "--nope"]):
         result = run(*args)
         assert result.exit_code == 2
         assert "Usage: foveal" in result.stderr
+        assert result.stdout == ""
+
+
+def test_a_wrong_or_missing_value_is_one_line(run):
+    def register(app):
+        @app.command("count")
+        def count(number: int = typer.Argument(min=0)) -> None:
+            typer.echo(number)
+
+    line = re.compile(r"foveal: error: [^\n]*'number'[^\n]*\. See: [^\n]*count --help\.\n")
+    for args in (["count"], ["count", "--", "-1"], ["count", "x"]):
+        result = run(*args, register=register)
+        assert result.exit_code == 2
+        assert line.fullmatch(result.stderr)
         assert result.stdout == ""
 
 

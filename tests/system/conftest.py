@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from foveal import Library
+from foveal.archives import load_model
 from foveal.archives.pack import pack
+from foveal.collecting import collect
+from foveal.library.connection import quiet
+from foveal_audit.auditing import audit
+from foveal_audit.demo.comparing import compare
+from foveal_audit.demo.making import image_name, train_network, write_study
+from foveal_audit.demo.running import pack_demo
+from foveal_audit.reproducible import one_thread
 
 torch.set_num_threads(1)
 
@@ -23,6 +35,32 @@ def data():
     if not folder:
         pytest.fail("Set FOVEAL_DATA to the folder with the real samples")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def models():
+    """The folder of the model files that these tests pack."""
+    return Path(__file__).parent / "models"
+
+
+@pytest.fixture(scope="session")
+def typed():
+    """Type a command of Foveal in a folder that holds its library too; give what it printed."""
+
+    def run(folder, *words, code=0, **variables):
+        environ = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "FOVEAL_CACHE_DIR": str(folder / "cache"),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+            **variables,
+        }
+        command = [Path(sys.executable).with_name("foveal"), *map(str, words)]
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +92,23 @@ def pack_resnet(data):
         return pack("vision", MODEL_FILE, data / "cifar10" / "resnet20.th", out, **settings | changes)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def compare_study():
+    """Run a demo study without its servers, which other tests run, and compare with what was planted."""
+
+    def compared(folder, study, seed, plan):
+        quiet()
+        with one_thread():
+            files = write_study(folder / "data", study, plan, seed)
+            model = load_model(str(pack_demo(folder, train_network(files, plan, seed))))
+            library = Library("nodules", f"sqlite:///{folder / 'mlflow.db'}")
+            collect(model, files.training, "training", library)
+            collect(model, files.production, "production", library)
+            findings = audit(model, library, replace(plan.audit, generators=0)).result.findings
+        made = files.made.items()
+        truth = {image_name(source, number): one for source, own in made for number, one in enumerate(own)}
+        return compare(findings, truth)
+
+    return compared

@@ -72,7 +72,7 @@ def write_manifest(
         ``previous`` is not a bundle, or ``key`` is not such a key.
     """
     files = {name: sha256_file(bundle / name) for name in _listing(bundle)}
-    earlier = None if previous is None else sha256_file(_manifest_path(previous))
+    earlier = None if previous is None else sha256_file(manifest_path(previous))
     chain = _chain(files, fingerprint, earlier)
     signature, public = (None, None) if key is None else _sign(chain, load_private_key(key))
     manifest = Manifest(
@@ -97,7 +97,7 @@ def read_manifest(bundle: Path) -> Manifest:
     ValueError
         The manifest is there and was altered beyond reading.
     """
-    text = _manifest_path(bundle).read_bytes()
+    text = manifest_path(bundle).read_bytes()
     manifest = Manifest.model_validate_json(text)
     if manifest.to_json().encode() != text:
         raise ValueError("not in its canonical form")
@@ -162,7 +162,8 @@ def _listing(bundle: Path) -> list[str]:
     return sorted(name for name in found if name != MANIFEST)
 
 
-def _manifest_path(bundle: Path) -> Path:
+def manifest_path(bundle: Path) -> Path:
+    """Find the manifest of a bundle; a folder without one is no bundle."""
     path = bundle / MANIFEST
     if not path.is_file():
         raise UsageError(
@@ -199,7 +200,7 @@ def _altered_files(bundle: Path, files: Mapping[str, str]) -> Iterator[str]:
 def _broken_chain(manifest: Manifest, previous: Path | None) -> Iterator[str]:
     if _chain(manifest.files, manifest.fingerprint, manifest.previous) != manifest.chain:
         yield f"{MANIFEST}: altered, the chain does not fit its files"
-    if previous is not None and sha256_file(_manifest_path(previous)) != manifest.previous:
+    if previous is not None and sha256_file(manifest_path(previous)) != manifest.previous:
         yield f"{MANIFEST}: does not follow {previous}"
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from foveal.errors import EnvironmentFault, UsageError
 from foveal_audit.bundle.coverage import coverage_csv
 from foveal_audit.bundle.evidence import AuditResult
-from foveal_audit.bundle.manifest import MANIFEST, load_private_key, write_manifest
+from foveal_audit.bundle.manifest import MANIFEST, load_private_key, manifest_path, write_manifest
 
 FINDINGS = "findings.json"
 COVERAGE = "coverage.csv"
@@ -60,9 +60,7 @@ def write_bundle(
     EnvironmentFault
         The disk refuses: full, or not writable.
     """
-    replaced = _existing_bundle(out)
-    if key is not None:
-        load_private_key(key)  # a wrong key is found before the work, not after
+    replaced = check_place(out, previous, key)
     try:
         with _published(out) as folder:
             _write_files(result, folder, documents)
@@ -73,6 +71,27 @@ def write_bundle(
             f"cannot write {out}: {error}", "Free some space or choose another folder"
         ) from error
     return out
+
+
+def check_place(out: Path, previous: Path | None = None, key: Path | None = None) -> Path | None:
+    """Find what would stop a bundle before the work and not after it.
+
+    Returns
+    -------
+    Path | None
+        The bundle that is at ``out`` already, if any.
+
+    Raises
+    ------
+    UsageError
+        As in :func:`write_bundle`.
+    """
+    replaced = _existing_bundle(out)
+    if previous is not None:
+        manifest_path(previous)
+    if key is not None:
+        load_private_key(key)
+    return replaced
 
 
 def generator_folder(feature: str) -> str:

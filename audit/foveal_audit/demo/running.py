@@ -78,7 +78,7 @@ def run_demo(out: Path, plan: DemoPlan, study: str, seed: int = 0) -> DemoResult
         with stages.stage("training the network") as report:
             weights = train_network(files, plan, seed, partial(report, "training"))
         with stages.stage("packing the model"):
-            model = load_model(str(_pack(folder, weights)))
+            model = load_model(str(pack_demo(folder, weights)))
         sent = _Sent(folder / f"requests-{model.sha256[:12]}.json")
         with stages.stage("starting TorchServe and MLflow"):
             mlflow = servers.enter_context(MlflowServer(folder / "mlflow"))
@@ -112,7 +112,7 @@ def _folder(out: Path, plan: DemoPlan, study: str, seed: int) -> Path:
     return folder
 
 
-def _pack(folder: Path, weights: Path) -> Path:
+def pack_demo(folder: Path, weights: Path) -> Path:
     """Pack the network with our vision handler; the same weights give the same archive."""
     store = folder / "model_store"
     store.mkdir(exist_ok=True)

@@ -72,6 +72,8 @@ def coverage(
     trained = np.flatnonzero(training)
     reference[rng.permutation(trained)[: len(trained) // 2]] = True
     calibrating = training & ~reference
+    if not reference[owner].any():
+        return np.ones(int(production.sum()))  # nothing to be unlike of
     p_values = []
     for described in spaces.values():
         distance = sample_distances(described[reference[owner]], described, owner, len(training))

@@ -38,12 +38,14 @@ def describe(windows: Windows, samples: Samples, model: AuditedModel) -> dict[st
     crops = [windows.pixels(row) for row in range(len(windows))]
     shapes = [samples.shapes[owner] for owner in windows.owner]
     embed = CropEmbedder(model, (crops[0], shapes[0]))
-    spaces = {"network": embed(crops, shapes), "intensity": intensities(windows.images)}
-    return {name: standardise(values) for name, values in spaces.items() if values.shape[1]}
+    described = {"network": embed(crops, shapes), "intensity": intensities(windows.images)}
+    spaces = {name: standardise(values) for name, values in described.items() if values.shape[1]}
+    return {name: values for name, values in spaces.items() if values.shape[1]}
 
 
 def standardise(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Bring every column to mean 0 and spread 1; columns without spread go, they would blow up."""
     spread = values.std(axis=0)
-    kept = spread > 1e-3 * max(float(spread.max()), 1e-12)
+    largest = float(np.abs(values).max(initial=0))
+    kept = spread > max(1e-3 * float(spread.max(initial=0)), 1e-6 * largest)  # more than rounding
     return np.asarray((values - values.mean(axis=0))[:, kept] / spread[kept], dtype=np.float32)

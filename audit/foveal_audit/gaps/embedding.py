@@ -32,11 +32,11 @@ class CropEmbedder:
         A crop (h, w, C), and the shape (H, W, C) of the sample that it comes from.
     """
 
-    def __init__(self, model: AuditedModel, example: tuple[Pixels, Sequence[int]]) -> None:
+    def __init__(self, model: AuditedModel, example: tuple[Pixels, Sequence[float]]) -> None:
         self._model = model
         self.layers = _last_layers(model.module, self._tensor(*example)[None])
 
-    def __call__(self, crops: Sequence[Pixels], shapes: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def __call__(self, crops: Sequence[Pixels], shapes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
         """Describe crops (h, w, C) of samples of the given shapes, float32 (n, D)."""
         tensors = [self._tensor(crop, shape) for crop, shape in zip(crops, shapes, strict=True)]
         described = np.empty((len(tensors), 0), dtype=np.float32)
@@ -47,7 +47,7 @@ class CropEmbedder:
             described[rows] = values
         return described
 
-    def _tensor(self, crop: Pixels, shape: Sequence[int]) -> Tensor:
+    def _tensor(self, crop: Pixels, shape: Sequence[float]) -> Tensor:
         transform = self._model.transform
         if transform.size is not None:
             scales = (transform.size[0] / shape[0], transform.size[1] / shape[1])

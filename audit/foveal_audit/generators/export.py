@@ -28,6 +28,7 @@ def export_generator(
     *,
     seed: int,
     crops: NDArray[np.floating],
+    originals: NDArray[np.floating] | None = None,
 ) -> tuple[Path, ...]:
     """Write the five files of a generator.
 
@@ -42,7 +43,9 @@ def export_generator(
     seed
         Seeds the samples and the walk. Same generator, crops and seed: the same bytes in every file.
     crops
-        (n, C, h, w) real crops, registered, to set beside the generated ones.
+        (n, C, h, w) real crops, registered: the nearest of them is found for each generated one.
+    originals
+        The same crops as they were cut, to be shown instead: registration mirrors pixels in at the border.
 
     Returns
     -------
@@ -57,6 +60,7 @@ def export_generator(
     weights.write_bytes(weights_bytes(generator))
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (onnx, weights)}
     card_file.write_text(json.dumps({**card, "sha256": hashes}, indent=2, sort_keys=True) + "\n", "utf-8")
-    samples_montage(generator.sample(COLUMNS * PAIRS, seed), as_crops(crops)).save(samples)
+    shown = as_crops(crops if originals is None else originals)
+    samples_montage(generator.sample(COLUMNS * PAIRS, seed), as_crops(crops), shown).save(samples)
     write_walk(generator, walk, seed=seed)
     return onnx, weights, card_file, samples, walk

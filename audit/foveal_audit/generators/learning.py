@@ -29,6 +29,8 @@ class Learned:
         The generator and its quality card.
     crops
         (n, C, h, w) all crops in the order given, aligned.
+    originals
+        The same crops as they were cut, to show to people: aligned ones are mirrored in at the border.
     shifts
         (n, 2) how far each was moved; see :func:`.registration.register_crops`.
     template
@@ -40,6 +42,7 @@ class Learned:
     generator: Generator
     card: QualityCard
     crops: Crops
+    originals: Crops
     shifts: Shifts
     template: NDArray[np.float32]
     heldout: NDArray[np.bool_]
@@ -87,7 +90,7 @@ def learn_generator(
     aligned[heldout], shifts[heldout] = align_to(stack[heldout], template, max_shift)
     generator = fit_generator(aligned[~heldout], kind=kind, seed=seed, steps=steps, perceptual=perceptual)
     card = quality_card(generator, aligned[~heldout], aligned[heldout], embed, activation, seed)
-    return Learned(generator, card, aligned, shifts, template, heldout)
+    return Learned(generator, card, aligned, stack, shifts, template, heldout)
 
 
 def hold_out(groups: Sequence[Hashable], seed: int) -> NDArray[np.bool_]:

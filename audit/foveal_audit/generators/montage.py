@@ -19,7 +19,7 @@ _PAPER, _INK = (255, 255, 255), (32, 32, 32)
 _ROWS = (("generated", (230, 159, 0)), ("nearest real", (0, 114, 178)))
 
 
-def samples_montage(generated: Crops, library: Crops) -> Image.Image:
+def samples_montage(generated: Crops, library: Crops, originals: Crops | None = None) -> Image.Image:
     """Draw up to 16 generated crops, each above its nearest real crop by pixels.
 
     Parameters
@@ -28,9 +28,12 @@ def samples_montage(generated: Crops, library: Crops) -> Image.Image:
         (n, C, h, w) in [0, 1].
     library
         (m, C, h, w), the real crops; m >= 1.
+    originals
+        What to show of them, default the library itself.
     """
     shown = generated[: COLUMNS * PAIRS]
-    tiles = [_framed(shown, 0), _framed(library[nearest_crops(shown, library)[0]], 1)]
+    nearest, _ = nearest_crops(shown, library)
+    tiles = [_framed(shown, 0), _framed((library if originals is None else originals)[nearest], 1)]
     height, width = tiles[0].shape[1:3]
     step, rows = width + _GAP, -(-len(shown) // COLUMNS)
     pair = 2 * height + 3 * _GAP

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from foveal_audit.reproducible import one_thread
+
 from .crops import Crops, as_crops
 
 Shifts = NDArray[np.int64]  #: (n, 2): what was moved up and left, in pixels (y, x)
@@ -94,10 +96,12 @@ def best_shifts(crops: Crops, template: NDArray[np.float32], max_shift: int) -> 
     side = 2 * max_shift + 1
     nearness = _nearness(max_shift)
     shifts = [np.zeros((0, 2), np.int64)]
-    for batch in np.array_split(crops, range(_BATCH, len(crops), _BATCH)):
-        score = correlations(torch.from_numpy(batch), torch.from_numpy(template), max_shift)
-        best = (score.double() + nearness).flatten(1).argmax(1).numpy()
-        shifts.append(np.stack([best // side, best % side], axis=1) - max_shift)
+    with one_thread():
+        for start in range(0, len(crops), _BATCH):
+            batch = torch.from_numpy(crops[start : start + _BATCH])
+            score = correlations(batch, torch.from_numpy(template), max_shift)
+            best = (score.double() + nearness).flatten(1).argmax(1).numpy()
+            shifts.append(np.stack([best // side, best % side], axis=1) - max_shift)
     return np.concatenate(shifts)
 
 
@@ -112,18 +116,35 @@ def correlations(crops: Tensor, template: Tensor, max_shift: int) -> Tensor:
     Tensor
         (n, 2 m + 1, 2 m + 1) normalised correlation in [-1, 1]; 0 where crop or template is blank.
     """
-    taper = _taper(template.shape[-2], template.shape[-1])
-    channels = template.shape[0]
+    rows, columns = _taper(template.shape[-2]), _taper(template.shape[-1])
+    taper = rows[:, None] * columns
     centred = template - (template * taper).sum((1, 2), keepdim=True)
     padded = functional.pad(crops, (max_shift,) * 4, mode="reflect")
-    joint = functional.conv2d(padded, (centred * taper)[None])
-    window = taper.expand(channels, 1, -1, -1).contiguous()
-    mean = functional.conv2d(padded, window, groups=channels)
-    square = functional.conv2d(padded**2, window, groups=channels)
+    joint = _slide(padded, centred * taper, max_shift)
+    mean, square = (_tapered_mean(x, rows, columns) for x in (padded, padded**2))
     energy = (square - mean**2).sum(1).clamp_min(0)
     own = (centred**2 * taper).sum()
     blank = (energy < _FLAT) | (own < _FLAT)
-    return torch.where(blank, torch.zeros(()), joint[:, 0] / (energy * own).clamp_min(_FLAT**2).sqrt())
+    return torch.where(blank, torch.zeros(()), joint / (energy * own).clamp_min(_FLAT**2).sqrt())
+
+
+def _slide(padded: Tensor, kernel: Tensor, max_shift: int) -> Tensor:
+    """Multiply a kernel (C, h, w) with every place it fits in (n, C, h + 2 m, w + 2 m) and sum.
+
+    Through Fourier space: a direct sum with a kernel as large as the crop costs the square of its area.
+    """
+    size = (padded.shape[-2], padded.shape[-1])
+    spectrum = (torch.fft.rfft2(padded) * torch.fft.rfft2(kernel, s=size).conj()).sum(1)
+    side = 2 * max_shift + 1
+    product: Tensor = torch.fft.irfft2(spectrum, s=size)
+    return product[..., :side, :side]
+
+
+def _tapered_mean(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Mean under the taper at every place, (n, C, 2 m + 1, 2 m + 1); one axis after the other."""
+    flat = padded.flatten(0, 1)[:, None]
+    means = functional.conv2d(functional.conv2d(flat, rows[None, None, :, None]), columns[None, None, None])
+    return means.reshape(*padded.shape[:2], *means.shape[2:])
 
 
 def shift_crops(crops: Crops, shifts: Shifts) -> Crops:
@@ -160,8 +181,7 @@ def _nearness(max_shift: int) -> Tensor:
     return -1e-6 * (axis[:, None] ** 2 + axis[None] ** 2)
 
 
-def _taper(height: int, width: int) -> Tensor:
-    """Weights (h, w) that sum to 1: raised cosine, never quite 0 at the border."""
-    rows, columns = (torch.hann_window(side + 2, periodic=False)[1:-1] + 0.05 for side in (height, width))
-    window = rows[:, None] * columns[None]
+def _taper(side: int) -> Tensor:
+    """Weights along one axis that sum to 1: raised cosine, never quite 0 at the border."""
+    window = torch.hann_window(side + 2, periodic=False)[1:-1] + 0.05
     return window / window.sum()

@@ -34,7 +34,7 @@ def weights_bytes(generator: Generator) -> bytes:
         "shape": list(generator.shape),
         "origin": asdict(generator.origin),
     }
-    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in sorted(tensors.items())}
+    arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
     data: bytes = save(arrays, metadata={_KEY: json.dumps(about, sort_keys=True)})
     return data
 

@@ -95,7 +95,7 @@ def fit_pca_vae(crops: Crops, settings: FitSettings) -> VaeGenerator:
     standard = torch.from_numpy((crops - mean) / np.float32(scale))
     raw = _in_pixels(torch.from_numpy(mean), scale, settings.perceptual)
     _train(encoder, decoder, standard, raw, steps, rng)
-    latents = _sort_axes(encoder.eval(), decoder.eval(), standard)
+    latents = sort_axes(encoder.eval(), decoder.eval(), standard)
     return VaeGenerator(
         shape=shape,
         axis_sd=latents.std(0),
@@ -170,8 +170,21 @@ def _batches(crops: Tensor, steps: int, rng: torch.Generator) -> Iterator[Tensor
 
 
 @torch.no_grad()
-def _sort_axes(encoder: Encoder, decoder: Decoder, crops: Tensor) -> Latents:
-    """Order the latent axes by how much each moves the picture; gives the crops' latents in that order."""
+def sort_axes(encoder: Encoder, decoder: Decoder, crops: Tensor) -> Latents:
+    """Order the latent axes by how much each moves the picture.
+
+    Parameters
+    ----------
+    encoder, decoder
+        Changed in place; crops are reconstructed as before.
+    crops
+        (n, C, h, w) standardised, to measure how far each axis is used.
+
+    Returns
+    -------
+    ndarray of float32
+        (n, d) the crops' latents in the new order.
+    """
     latents = torch.cat([encoder(part)[0] for part in torch.split(crops, 256)])
     effect = torch.stack([_effect(decoder, latents, axis) for axis in range(latents.shape[1])])
     order = effect.argsort(descending=True, stable=True)

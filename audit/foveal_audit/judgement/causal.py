@@ -78,6 +78,7 @@ def _same_place(window: Window, shape: Sequence[int], host: Pixels) -> Window:
     """Carry a window over to a sample of another size."""
     scale = (host.shape[0] / shape[0], host.shape[1] / shape[1]) * 2
     y0, x0, y1, x1 = (round(edge * factor) for edge, factor in zip(window, scale, strict=True))
+    y0, x0 = min(y0, host.shape[0] - 1), min(x0, host.shape[1] - 1)
     return y0, x0, max(y1, y0 + 1), max(x1, x0 + 1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.features import CLASS
+from foveal.records import Window
 from foveal_audit.bench import ModelBench
 from foveal_audit.judgement import causal, signals
 from foveal_audit.judgement.verdict import THRESHOLDS
@@ -170,6 +171,11 @@ def _effects(
 
 def _placed(windows: Windows, around: Surroundings) -> Sequence[causal.Placed]:
     return [
-        causal.Placed(int(owner), tuple(int(edge) for edge in box), around.taken[int(owner)])
-        for owner, box in zip(windows.owner, windows.boxes, strict=True)
+        _place(int(owner), tuple(box), around.taken.get(int(owner), ()))
+        for owner, box in zip(windows.owner, windows.boxes.tolist(), strict=True)
     ]
+
+
+def _place(owner: int, window: Window, taken: tuple[Window, ...]) -> causal.Placed:
+    """Keep controls off a node's window too: it need not be among those of contributions."""
+    return causal.Placed(owner, window, taken if window in taken else (*taken, window))

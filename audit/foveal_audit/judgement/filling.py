@@ -77,9 +77,9 @@ def fill_smoothly(pixels: Pixels, window: Window, rng: np.random.Generator) -> P
 
 
 def fill_from(pixels: Pixels, window: Window, patch: Pixels) -> Pixels:
-    """Replace a window by a patch (any size), fading at its border; returns a changed copy."""
+    """Replace a window by a patch (any size, bits and channels), fading at its border; a changed copy."""
     y0, x0, y1, x1 = window
-    new = fit_patch(patch, y1 - y0, x1 - x0)
+    new = _in_units_of(pixels, fit_patch(patch, y1 - y0, x1 - x0), patch)
     weight = feather(y1 - y0, x1 - x0)
     old = pixels[y0:y1, x0:x1].astype(np.float32)
     return _put(pixels, weight * new + (1 - weight) * old, window)
@@ -90,6 +90,19 @@ def fit_patch(patch: Pixels, height: int, width: int) -> NDArray[np.float32]:
     rows = (np.arange(height) * patch.shape[0]) // height
     columns = (np.arange(width) * patch.shape[1]) // width
     return np.asarray(patch[rows][:, columns], dtype=np.float32)
+
+
+def _in_units_of(pixels: Pixels, values: NDArray[np.float32], patch: Pixels) -> NDArray[np.float32]:
+    """Bring a patch's values to the bits and channels of the sample that takes it."""
+    top, channels = np.iinfo(pixels.dtype).max, pixels.shape[2]
+    if patch.dtype != pixels.dtype:
+        values = values * np.float32(top / np.iinfo(patch.dtype).max)
+    if values.shape[2] == channels:
+        return values
+    colour = values[..., :3] if channels > 1 else values[..., :3].mean(axis=2, keepdims=True)
+    fitted = np.broadcast_to(colour, (*values.shape[:2], min(channels, 3)))
+    opaque = np.full((*values.shape[:2], channels - fitted.shape[2]), top, dtype=np.float32)
+    return np.concatenate([fitted, opaque], axis=2)
 
 
 def _put(pixels: Pixels, values: NDArray[np.float32], window: Window) -> Pixels:

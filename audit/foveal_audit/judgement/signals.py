@@ -71,7 +71,9 @@ def position_lock(
         pool[rng.choice(len(pool), min(len(centres), len(pool)), replace=False)] for _ in range(PERMUTATIONS)
     ]
     null = np.array([_occupancy_entropy(draw) for draw in draws])
-    usual = max(float(null.mean()), 1e-9)
+    usual = float(null.mean())
+    if usual <= 0:  # everything lies at one place: nothing can be more fixed than the rest
+        return Signal(0.0, 1.0)
     value = 1 - _occupancy_entropy(centres) / usual
     return Signal(float(np.clip(value, 0, 1)), exceedance(value, 1 - null / usual))
 
@@ -94,8 +96,8 @@ def stamp_likeness(
     -------
     Mean correlation of a crop with its five nearest others, 0 to 1.
     """
-    chosen = detail[rng.choice(len(detail), min(COMPARED, len(detail)), replace=False)]
-    size = min(len(chosen), len(around))
+    size = min(COMPARED, len(detail), len(around))  # alike: more crops find nearer ones
+    chosen = detail[rng.choice(len(detail), size, replace=False)]
     subsets = (rng.choice(len(around), size, replace=False) for _ in range(PERMUTATIONS))
     null = np.array([_nearest_five(around[np.ix_(rows, rows)]) for rows in subsets])
     value = _nearest_five(shifted_correlation(chosen))

@@ -16,6 +16,8 @@ SEPARATION = 0.25
 #: No facet smaller than this is split off.
 SMALLEST = 15
 _PARTS = (2, 3)
+#: Entries by which a split is judged; the silhouette of all takes time with their square.
+_JUDGED = 5000
 
 
 def split_facets(appearance: NDArray[np.float32], *, seed: int) -> NDArray[np.int64]:
@@ -33,10 +35,11 @@ def split_facets(appearance: NDArray[np.float32], *, seed: int) -> NDArray[np.in
     int64 (n,): 0 for the largest facet and so on; all 0 where the unit does not split.
     """
     single = np.zeros(len(appearance), dtype=np.int64)
-    if len(appearance) < 2 * SMALLEST:
+    parts_at_most = len(np.unique(appearance, axis=0))
+    if len(appearance) < 2 * SMALLEST or parts_at_most < 2:
         return single
     points = PCA(min(8, *appearance.shape), random_state=seed).fit_transform(appearance)
-    candidates = [_cluster(points, parts, seed) for parts in _PARTS]
+    candidates = [_cluster(points, parts, seed) for parts in _PARTS if parts <= parts_at_most]
     score, labels = max(candidates, key=lambda candidate: candidate[0])
     return _by_size(labels) if score > SEPARATION else single
 
@@ -45,7 +48,8 @@ def _cluster(points: NDArray[np.float32], parts: int, seed: int) -> tuple[float,
     labels = KMeans(parts, n_init=3, random_state=seed).fit_predict(points).astype(np.int64)
     if np.bincount(labels, minlength=parts).min() < SMALLEST:
         return -1.0, labels
-    return float(silhouette_score(points, labels)), labels
+    judged = _JUDGED if len(points) > _JUDGED else None
+    return float(silhouette_score(points, labels, sample_size=judged, random_state=seed)), labels
 
 
 def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:

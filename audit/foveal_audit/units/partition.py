@@ -13,8 +13,8 @@ from foveal_audit.units.contribution import DEFAULT_UNITS, directions, fit_units
 from foveal_audit.units.facets import split_facets
 from foveal_audit.windows import Windows
 
-#: Two clusters are twins when their crops match each other nearly as well as they match themselves.
-_TWIN = 0.97
+#: Two clusters are twins when their crops match each other nearly as well as either matches itself.
+_TWIN = 0.95
 _COMPARED = 24
 #: Part of a unit's evidence that its named channels carry.
 _CARRIED = 0.8
@@ -96,7 +96,8 @@ def _are_twins(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
     match = shifted_correlation(np.concatenate([a, b]))
     here, there = slice(0, len(a)), slice(len(a), None)
     across = min(_nearest(match[here, there]), _nearest(match[there, here]))
-    return across >= _TWIN * min(_nearest(match[here, here]), _nearest(match[there, there]))
+    # Held against the more alike of the two: anything resembles blank tissue as much as tissue does itself.
+    return across >= _TWIN * max(_nearest(match[here, here]), _nearest(match[there, there]))
 
 
 def _nearest(match: NDArray[np.float32]) -> float:

@@ -65,11 +65,11 @@ class AuditedModel:
         """Give a blank input (1, C, h, w), or nothing where the preprocessing fixes no size."""
         return blank_input(self.transform)
 
-    def observer(self, example: Tensor) -> Observer:
-        """Give the observer of this model; ``example`` (1, C, h, w) lets it choose its layers."""
+    def observer(self, example: Tensor, name: str = "example") -> Observer:
+        """Give the observer of this model; layers are chosen on ``example`` (1, C, h, w), called ``name``."""
         from foveal.observer import Observer  # noqa: PLC0415 - observing is not needed to load a model
 
-        return Observer(self.module, self.transform, self.config, self.sha256, example)
+        return Observer(self.module, self.transform, self.config, self.sha256, example, name)
 
 
 def load_model(uri: str, environ: Mapping[str, str] | None = None) -> AuditedModel:

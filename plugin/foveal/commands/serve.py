@@ -68,6 +68,7 @@ def serve(  # noqa: PLR0917 - every parameter is an option of the command
     ports = Ports(inference_port, management_port, metrics_port, grpc_inference_port, grpc_management_port)
     place = _Place(folder.resolve(), (spool or folder / "spool").resolve())
     server = TorchServe(model_store, split(models) or None, spool=place.spool, logs=place.logs, ports=ports)
+    server.check()
     place.spool.mkdir(parents=True, exist_ok=True)
     with _stopped_by_signals(), _tracking(place, mlflow_port):
         _run(server, place, library, as_json)

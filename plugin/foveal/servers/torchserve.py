@@ -99,6 +99,17 @@ class TorchServe:
         """Folder of the logs; inside the scratch folder where none was given."""
         return (self._kept_logs or (self._scratch or Path(tempfile.gettempdir())) / "logs").resolve()
 
+    def check(self) -> None:
+        """Find what would stop the start before anything else is started.
+
+        Raises
+        ------
+        EnvironmentFault
+            When Java is missing or a port is taken.
+        """
+        find_java()
+        self._ports.chosen()
+
     def start(self) -> None:
         """Start TorchServe and wait until every model answers.
 

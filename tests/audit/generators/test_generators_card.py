@@ -170,6 +170,13 @@ def test_without_held_out_crops_nothing_is_claimed(crops, gmm, held_out):
     assert card["nearest_ratio"] > 0.5  # measured against the training crops themselves
 
 
+def test_the_figures_average_different_draws(crops, fresh):
+    seeds = []
+    fresh.draw = lambda n, seed: seeds.append(seed) or np.zeros((n, 1), np.float32)
+    quality_card(fresh, crops[:60], crops[60:90], corner_features, seed=7)
+    assert len(set(seeds)) == len(seeds) == 6  # one to look for copies, five to compare
+
+
 def test_the_card_is_plain_json_and_the_same_every_time(crops, gmm):
     card = quality_card(gmm, crops[:60], crops[60:90], corner_features, seed=3)
     assert json.loads(json.dumps(card, allow_nan=False)) == card

@@ -159,6 +159,14 @@ def test_the_montage_shows_each_variant_above_its_nearest_real_crop(vae, library
         assert tuple(sheet[top + 71, left]) == (0, 114, 178)
 
 
+def test_the_montage_shows_real_crops_as_they_were_cut(vae, library):
+    made = vae.sample(2, 0)
+    as_cut = 1 - library
+    sheet = np.asarray(samples_montage(made, library, as_cut))
+    expected = enlarge(as_pictures(as_cut[nearest_crops(made, library)[0]]), 64)
+    np.testing.assert_array_equal(sheet[82:146, 115:179], expected[0])
+
+
 def test_a_montage_of_few_is_small(vae, library):
     assert samples_montage(vae.sample(3, 0), library).height == 164
 

@@ -20,6 +20,7 @@ def test_everything_is_learned_from_the_crops_not_held_out(learned):
     np.testing.assert_array_equal(result.crops[kept], aligned)
     np.testing.assert_array_equal(result.shifts[kept], shifts)
     np.testing.assert_array_equal(result.template, template)
+    np.testing.assert_array_equal(result.originals, crops)
     assert result.generator.origin.n_crops == kept.sum()
     assert (result.card["n_train"], result.card["n_heldout"]) == (kept.sum(), result.heldout.sum())
 

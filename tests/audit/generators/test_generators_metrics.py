@@ -5,6 +5,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from foveal_audit.generators.metrics import (
     Standardiser,
     density_coverage,
+    distances,
     nearest_crops,
     pixel_distances,
     share_interval,
@@ -79,6 +80,14 @@ def test_the_interval_of_a_share():
 def test_spread_by_hand():
     assert spread(np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]])) == pytest.approx(10 / 3)
     assert spread(np.zeros((1, 2))) == 0
+
+
+def test_distances_equal_a_naive_twin_and_vanish_between_the_same():
+    a, b = points(7, 0, 100.0), points(5, 1, 100.0)
+    b[2] = a[3]
+    found = distances(a, b)
+    np.testing.assert_allclose(found, [[np.linalg.norm(x - y) for y in b] for x in a], rtol=1e-9)
+    assert found[3, 2] == 0
 
 
 def test_pixel_distances_equal_a_naive_twin():

@@ -17,6 +17,12 @@ def test_axes_equal_a_singular_value_decomposition(n, shape):
     np.testing.assert_allclose(np.abs(directions[:6] @ axes.basis), np.diag(sds), atol=1e-5)
 
 
+def test_the_largest_entry_of_a_direction_is_positive():
+    crops = np.random.default_rng(3).random((30, 2, 8, 8))
+    basis = principal_axes(crops, 10).basis
+    assert (basis.max(0) == np.abs(basis).max(0)).all()
+
+
 def test_a_toy_by_hand():
     step = np.zeros((1, 8, 8), np.float32)
     step[0, 2, 3] = 0.2

@@ -55,6 +55,14 @@ def test_known_shifts_come_back(letters):
     assert (error == common).all(axis=1).mean() >= 0.97
 
 
+@pytest.mark.parametrize("seed", [4, 5])
+def test_the_library_as_a_whole_does_not_wander(letters, seed):
+    rng = np.random.default_rng(seed)
+    two_places = np.where(rng.random((40, 1)) < 0.45, [[4, 3]], [[-3, -2]]) + rng.integers(0, 2, (40, 2))
+    _, shifts, _ = register_crops(letters(40, two_places, seed=seed), max_shift=8)
+    np.testing.assert_array_equal(np.median(shifts, axis=0), [0, 0])
+
+
 def test_registration_sharpens_the_template(letters):
     offsets = np.random.default_rng(2).integers(-3, 4, (60, 2))
     crops = letters(60, offsets)

@@ -59,6 +59,7 @@ def served(monkeypatch, tmp_path, diary, asked):
             models={"a": "a.mar", "b": "b.mar"},
             logs=options["logs"],
             running=lambda: alive["torchserve"],
+            check=lambda: diary.append("TorchServe is checked"),
             **urls,
         )
 
@@ -105,6 +106,7 @@ def test_everything_starts_and_stops_in_order(served, diary):
     result = served()
     assert result.exit_code == 0, result.exception
     assert diary == [
+        "TorchServe is checked",
         "MLflow starts",
         "shipper starts",
         "TorchServe starts",

@@ -1,0 +1,46 @@
+# Foveal: `make demo` shows what it does, `make test` proves it. Both install what they need into .venv first.
+
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# One thread per process: more of them on busy cores cost several times as much.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test check test-full clean
+
+help:  ## Say what can be made.
+	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
+
+setup: $(INSTALLED)  ## Install Foveal with all it needs into .venv.
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "== Installing Foveal into .venv (several minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "$(PYTHON) is too old. Install Python 3.10 or newer, or: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 3; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+demo: $(INSTALLED)  ## Run the whole main job on a made-up study: make demo ARGS="--quick --out DIR".
+	@echo "== Running the demo: foveal demo $(ARGS)"
+	@$(BIN)/foveal demo $(ARGS)
+
+check: $(INSTALLED)  ## Check style, types and the arrows between the packages.
+	@echo "== Checking style, types and imports"
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports >.lint-imports.log || { cat .lint-imports.log; exit 1; }
+
+test: check  ## Run all checks and tests; slow ones too, on JOBS processes.
+	@echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples fail})"
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not full"
+
+test-full: $(INSTALLED)  ## Run the studies in full size as well.
+	@$(BIN)/python -m pytest -m full
+
+clean:  ## Remove what was installed and cached.
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .lint-imports.log

@@ -1,0 +1,91 @@
+"""Crops in two descriptions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from planted import ShapesNet, audited
+from small_nets import PatentNet, seeded
+from synthetic_library import make_samples, make_windows, noise_crop
+
+from foveal_audit.gaps.description import describe, intensities, standardise
+from foveal_audit.gaps.embedding import CropEmbedder
+
+
+def test_intensities_by_hand():
+    flat = intensities(np.full((2, 1, 8, 8), 0.5, np.float32))
+    assert flat.shape == (2, 9 + 16 + 1)
+    np.testing.assert_allclose(flat[0, :9], 0.5)
+    assert flat[0, 9:25].tolist() == [0.0] * 8 + [1.0] + [0.0] * 7  # all in the cell from 0.5
+    assert flat[0, 25] == 0
+    stripes = np.zeros((1, 3, 8, 8), np.float32)
+    stripes[:, 1, ::2] = 1
+    described = intensities(stripes).reshape(-1)
+    assert described[-3:].tolist() == [0, 1, 0]  # the mean edge of every channel
+    assert intensities(np.ones((1, 1, 4, 4), np.float32))[0, 24] == 1  # white is in the last cell
+
+
+def test_standardised_columns_have_mean_0_and_spread_1_and_constants_go():
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.normal(5, 2, 50), np.full(50, 3.0), rng.normal(0, 1e-6, 50)], 1).astype(np.float32)
+    scaled = standardise(values)
+    assert scaled.shape == (50, 1)
+    np.testing.assert_allclose([scaled.mean(), scaled.std()], [0, 1], atol=1e-5)
+    assert standardise(np.ones((9, 4), np.float32)).shape == (9, 0)
+
+
+def embed(model, crops, shapes):
+    embedder = CropEmbedder(model, (crops[0], shapes[0]))
+    return embedder, embedder(crops, shapes)
+
+
+def test_the_embedding_is_the_mean_of_the_last_resolutions():
+    model = audited(ShapesNet())
+    crop = np.random.default_rng(1).integers(0, 255, (12, 12, 1), dtype=np.uint8)
+    embedder, described = embed(model, [crop], [(24, 24, 1)])
+    assert embedder.layers == ["relu1", "relu2"]  # the head has no grid
+    x = torch.from_numpy(crop.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        first = model.module.relu1(model.module.conv1(x))
+        second = model.module.relu2(model.module.conv2(torch.nn.functional.avg_pool2d(first, 2)))
+    expected = torch.cat([first.mean((2, 3)), second.mean((2, 3))], 1)
+    np.testing.assert_allclose(described, expected.numpy(), atol=1e-6)
+
+
+def test_a_head_that_demands_a_whole_sample_is_not_needed():
+    model = audited(seeded(PatentNet))
+    object.__setattr__(model.transform, "size", (96, 96))
+    crops = [noise_crop(np.random.default_rng(n), side) for n, side in enumerate((32, 32, 40))]
+    _, described = embed(model, crops, [(96, 96, 1)] * 3)
+    assert described.shape[0] == 3
+    assert described.shape[1] > 0
+    assert np.isfinite(described).all()
+    alone = embed(model, crops[:1], [(96, 96, 1)])[1]
+    np.testing.assert_allclose(described[0], alone[0], atol=1e-5)
+    assert sum(len(part._forward_hooks) for part in model.module.modules()) == 0
+
+
+def test_crops_are_seen_at_the_scale_that_their_samples_have():
+    """A sample twice as large in pixels is halved on its way into the network, and so is its crop."""
+    model = audited(ShapesNet())
+    small = np.full((8, 8, 1), 200, np.uint8)
+    large = np.full((16, 16, 1), 200, np.uint8)
+    _, described = embed(model, [small, large], [(24, 24, 1), (48, 48, 1)])
+    np.testing.assert_allclose(described[0], described[1], atol=1e-6)
+
+
+def test_crops_without_any_difference_have_no_space():
+    windows = make_windows([np.full((12, 12, 1), 90, np.uint8)] * 6)
+    assert describe(windows, make_samples(["training"] * 6, shape=(24, 24, 1)), audited(ShapesNet())) == {}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_two_spaces_for_all_windows(channels):
+    rng = np.random.default_rng(2)
+    windows = make_windows([noise_crop(rng, 12, channels) for _ in range(10)])
+    spaces = describe(
+        windows, make_samples(["training"] * 10, shape=(24, 24, channels)), audited(ShapesNet())
+    )
+    assert list(spaces) == ["network", "intensity"]
+    assert all(len(values) == 10 and values.dtype == np.float32 for values in spaces.values())

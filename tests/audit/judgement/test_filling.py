@@ -1,0 +1,116 @@
+"""Taking out and putting in: only the window changes, whatever the sample is made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveal_audit.judgement.filling import feather, fill_from, fill_smoothly, fit_patch
+
+DTYPES = st.sampled_from([np.uint8, np.uint16])
+CHANNELS = st.sampled_from([1, 3, 4])
+
+
+@st.composite
+def holes(draw):
+    height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    y0, x0 = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+    y1, x1 = draw(st.integers(y0 + 1, height)), draw(st.integers(x0 + 1, width))
+    dtype = draw(DTYPES)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    pixels = rng.integers(0, np.iinfo(dtype).max, (height, width, draw(CHANNELS)), dtype, endpoint=True)
+    return pixels, (y0, x0, y1, x1)
+
+
+def only_the_window_changed(before, after, window):
+    y0, x0, y1, x1 = window
+    outside = np.ones(before.shape[:2], bool)
+    outside[y0:y1, x0:x1] = False
+    return after.dtype == before.dtype and np.array_equal(after[outside], before[outside])
+
+
+@given(holes())
+def test_filling_smoothly_changes_the_window_only(hole):
+    pixels, window = hole
+    original = pixels.copy()
+    after = fill_smoothly(pixels, window, np.random.default_rng(0))
+    assert only_the_window_changed(original, after, window)
+    np.testing.assert_array_equal(pixels, original)
+
+
+@given(holes(), st.integers(1, 9), st.integers(1, 9), DTYPES, CHANNELS)
+def test_a_patch_of_any_kind_changes_the_window_only(hole, height, width, dtype, channels):
+    pixels, window = hole
+    patch = np.full((height, width, channels), np.iinfo(dtype).max, dtype)
+    assert only_the_window_changed(pixels, fill_from(pixels, window, patch), window)
+
+
+@pytest.mark.parametrize("window", [(0, 0, 10, 10), (0, 5, 9, 16), (20, 20, 30, 30), (0, 0, 30, 30)])
+@pytest.mark.parametrize(("dtype", "level"), [(np.uint8, 90), (np.uint16, 40000)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_flat_sample_stays_flat_inside_at_its_borders_and_whole(window, dtype, level, channels):
+    pixels = np.full((30, 30, channels), level, dtype)
+    np.testing.assert_array_equal(fill_smoothly(pixels, window, np.random.default_rng(0)), pixels)
+    np.testing.assert_array_equal(fill_from(pixels, window, pixels[:7, :5]), pixels)
+
+
+def test_a_ramp_is_continued_by_its_sides():
+    ramp = np.tile(np.arange(60, dtype=np.uint8) * 4, (60, 1))[..., None]
+    holed = ramp.copy()
+    holed[20:40, 20:40] = 255
+    filled = fill_smoothly(holed, (20, 20, 40, 40), np.random.default_rng(0))
+    error = np.abs(filled[20:40, 20:40].astype(float) - ramp[20:40, 20:40])
+    assert error.mean() < 12
+    assert np.abs(255.0 - ramp[20:40, 20:40]).mean() > 100
+
+
+def test_the_grain_is_that_of_the_surroundings():
+    rng = np.random.default_rng(1)
+    noisy = np.clip(rng.normal(120, 10, (80, 80, 1)), 0, 255).astype(np.uint8)
+    filled = fill_smoothly(noisy, (30, 30, 50, 50), rng)[30:50, 30:50].astype(float)
+    assert 6 < filled.std() < 14
+
+
+def naive_feather(height, width):
+    depth = lambda y, x: min(y + 1, x + 1, height - y, width - x)  # noqa: E731
+    return [[min(depth(y, x) / 4, 1) for x in range(width)] for y in range(height)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 9), (7, 7), (12, 8)])
+def test_the_feather_is_the_distance_to_the_border(height, width):
+    np.testing.assert_allclose(feather(height, width)[..., 0], naive_feather(height, width))
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
+def test_a_patch_is_fitted_by_its_nearest_pixel(h, w, height, width):
+    patch = np.arange(h * w * 2, dtype=np.uint16).reshape(h, w, 2)
+    fitted = fit_patch(patch, height, width)
+    loop = [[patch[y * h // height, x * w // width] for x in range(width)] for y in range(height)]
+    np.testing.assert_array_equal(fitted, np.array(loop, np.float32))
+
+
+def test_the_middle_of_a_pasted_patch_is_the_patch():
+    host = np.zeros((30, 30, 3), np.uint8)
+    patch = np.random.default_rng(0).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+    pasted = fill_from(host, (5, 5, 17, 17), patch)
+    np.testing.assert_array_equal(pasted[8:14, 8:14], patch[3:9, 3:9])
+    np.testing.assert_array_equal(pasted[5, 6], np.round(patch[0, 1] / 4))
+
+
+@pytest.mark.parametrize(
+    ("host", "patch", "middle"),
+    [
+        ((np.uint16, 1), (np.uint8, (255,)), (65535,)),
+        ((np.uint8, 1), (np.uint16, (25700,)), (100,)),
+        ((np.uint8, 1), (np.uint8, (30, 60, 90)), (60,)),
+        ((np.uint8, 3), (np.uint8, (70,)), (70, 70, 70)),
+        ((np.uint8, 3), (np.uint8, (10, 20, 30, 255)), (10, 20, 30)),
+        ((np.uint8, 4), (np.uint8, (10, 20, 30)), (10, 20, 30, 255)),
+    ],
+)
+def test_a_patch_takes_the_bits_and_channels_of_its_host(host, patch, middle):
+    pixels = np.zeros((20, 20, host[1]), host[0])
+    crop = np.tile(np.array(patch[1], patch[0]), (12, 12, 1))
+    assert tuple(fill_from(pixels, (4, 4, 16, 16), crop)[10, 10]) == middle

@@ -1,0 +1,136 @@
+"""The rule table: every verdict, its boundaries, and what holds whatever was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveal_audit.judgement.verdict import (
+    THRESHOLDS,
+    Measured,
+    Thresholds,
+    artefact_score,
+    as_record,
+    decide,
+    irrelevance,
+    reliance,
+    transfer,
+)
+
+STAMP = Measured(
+    removal=0.4,
+    removal_low=0.3,
+    paste=0.3,
+    paste_low=0.2,
+    mediation=0.7,
+    lock=0.9,
+    stamp=0.9,
+    association=0.6,
+    confounded=0.0,
+    q=0.001,
+)
+SHARE = st.floats(0, 1)
+EFFECT = st.none() | st.floats(-1, 1)
+ANY = st.builds(
+    Measured,
+    removal=EFFECT,
+    removal_low=EFFECT,
+    paste=EFFECT,
+    paste_low=EFFECT,
+    mediation=st.none() | SHARE,
+    lock=SHARE,
+    stamp=SHARE,
+    association=SHARE,
+    confounded=SHARE,
+    q=st.none() | SHARE,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, "confirmed"),
+        ({"removal": None, "removal_low": None, "paste": None, "paste_low": None}, "undecidable"),
+        # a proof is missing
+        ({"removal_low": -0.01}, "suspected"),
+        ({"removal": 0.049}, "suspected"),
+        ({"mediation": None}, "suspected"),
+        ({"mediation": 0.099}, "suspected"),
+        ({"lock": 0.8, "stamp": 0.8, "association": 0.0}, "suspected"),  # 0.64: irrelevant, not surely
+        # the flag does not hold
+        ({"q": 0.051}, "undecidable"),
+        ({"q": None}, "undecidable"),
+        ({"paste_low": -0.01}, "undecidable"),
+        ({"paste": 0.049}, "undecidable"),
+        # not relied on at all
+        ({"removal_low": 0.0, "paste_low": 0.0}, "not_relied_on"),
+        ({"removal": 0.049, "paste": 0.049}, "not_relied_on"),
+        ({"removal": -0.4, "removal_low": -0.5, "paste_low": -0.1}, "not_relied_on"),
+        # relied on, and nothing says that it does not belong
+        ({"lock": 0.5, "stamp": 0.5}, "genuine"),
+        ({"lock": 1.0, "stamp": 0.2, "association": 0.0}, "genuine"),  # anatomy keeps its place
+        ({"lock": 0.1, "stamp": 1.0, "association": 1.0}, "genuine"),  # a logo that defines its class
+        ({"lock": 0.5, "stamp": 0.5, "confounded": 0.2}, "undecidable"),
+    ],
+)
+def test_every_verdict(changes, verdict):
+    assert decide(replace(STAMP, **changes)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"q": 0.05}, "confirmed"),
+        ({"removal": 0.05}, "confirmed"),
+        ({"paste": 0.05}, "confirmed"),
+        ({"mediation": 0.10}, "confirmed"),
+        ({"lock": 1.0, "stamp": 0.75, "association": 0.0}, "confirmed"),
+        ({"lock": 1.0, "stamp": 0.60, "association": 0.0}, "suspected"),
+    ],
+)
+def test_a_threshold_itself_counts(changes, verdict):
+    assert decide(replace(STAMP, **changes)) == verdict
+
+
+def test_irrelevance_by_hand():
+    measured = replace(STAMP, lock=0.8, stamp=0.5, association=0.25, confounded=0.1)
+    assert irrelevance(measured) == pytest.approx(1 - (1 - 0.4) * (1 - 0.2))
+    assert artefact_score(replace(measured, paste=0.04)) == pytest.approx(0.52 * 0.4)
+    assert artefact_score(replace(measured, paste=0.9)) == pytest.approx(0.52)
+
+
+@given(ANY)
+def test_scores_lie_between_nothing_and_one(measured):
+    for score in (reliance, transfer, irrelevance, artefact_score):
+        assert 0 <= score(measured) <= 1
+
+
+@given(ANY)
+def test_what_is_flagged_is_relied_on_irrelevant_and_sure(measured):
+    verdict = decide(measured)
+    if verdict in ("confirmed", "suspected"):
+        assert measured.q <= THRESHOLDS.fdr
+        assert reliance(measured) >= transfer(measured) >= THRESHOLDS.relied
+        assert irrelevance(measured) >= THRESHOLDS.irrelevant
+    if verdict == "genuine":
+        assert reliance(measured) >= THRESHOLDS.relied
+        assert irrelevance(measured) < THRESHOLDS.irrelevant
+        assert measured.confounded == 0
+
+
+@given(ANY, st.floats(0, 0.3))
+def test_more_irrelevance_never_clears_a_flag(measured, more):
+    order = ["genuine", "undecidable", "suspected", "confirmed"]
+    worse = replace(measured, stamp=min(1, measured.stamp + more))
+    before, after = decide(measured), decide(worse)
+    if before in order:
+        assert order.index(after) >= order.index(before)
+    else:
+        assert after == before
+
+
+def test_thresholds_are_written_down_whole():
+    assert Thresholds(**as_record()) == THRESHOLDS

@@ -1,0 +1,176 @@
+"""The audit from end to end, on a tiny model whose truth is known and a real library."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import planted
+import pytest
+
+from foveal.errors import UsageError
+from foveal.library import Library
+from foveal_audit.auditing import audit
+from foveal_audit.bundle.identity import sha256_json
+from foveal_audit.judgement import rederive
+from foveal_audit.settings import AuditSettings
+
+SETTINGS = AuditSettings(pairs=40, nodes=2, generators=1, generator_steps=10)
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def audited(planted_library, told):
+    return audit(planted.model(), planted_library, SETTINGS, lambda *words: told.append(words))
+
+
+def shows_mark(assessment):
+    """Whether most entries lie on the corner."""
+    centres = [(e.window[0] + e.window[2]) / 2 for e in assessment.entries]
+    return np.median(centres) < 8
+
+
+def test_the_mark_ranks_first_and_is_confirmed(audited):
+    findings = audited.result.findings
+    marks = [one for one in findings.assessments if shows_mark(one)]
+    assert findings.assessments[0] in marks
+    assert {one.verdict for one in marks} <= {"confirmed", "suspected"}
+    (unit,) = [one for one in marks if one.feature.startswith("contribution")]
+    assert unit.verdict == "confirmed"
+    assert [
+        one.id
+        for one in findings.artefacts
+        if not shows_mark(next(a for a in findings.assessments if a.id == one.id))
+    ] == []
+    assert findings.gaps == []
+
+
+def test_the_same_audit_again_has_the_same_fingerprint(audited, planted_library):
+    again = audit(planted.model(), planted_library, SETTINGS)
+    assert again.result.findings.fingerprint == audited.result.findings.fingerprint
+    assert again.units == audited.units
+    assert [row for row in again.result.coverage] == [row for row in audited.result.coverage]
+
+
+def test_another_seed_is_another_audit(audited, planted_library):
+    other = audit(planted.model(), planted_library, replace(SETTINGS, seed=1, generators=0))
+    assert other.result.findings.fingerprint != audited.result.findings.fingerprint
+
+
+def test_every_verdict_follows_from_the_record(audited):
+    findings = audited.result.findings
+    settings = findings.config.model_dump()
+    assert [rederive(one, settings) for one in findings.assessments] == [
+        one.verdict for one in findings.assessments
+    ]
+
+
+def test_every_number_says_where_it_comes_from(audited, planted_library):
+    findings = audited.result.findings
+    assert findings.model.sha256 == planted.model().sha256
+    assert findings.library.samples == {"training": 200, "production": 60}
+    assert findings.library.entries == {
+        source: len(planted_library.entries(source=source, units=False))
+        for source in ("training", "production")
+    }
+    shards = planted_library.shards()
+    assert findings.library.shards == {shard["name"]: shard["sha256"] for shard in shards}
+    config = findings.config.model_dump()
+    assert config["audit"]["pairs"] == 40
+    assert config["thresholds"]["fdr"] == 0.05
+    assert config.pop("sha256") == sha256_json(config)
+    environment = findings.environment.model_dump()
+    assert environment.pop("sha256") == sha256_json(environment)
+    assert {"python", "torch", "numpy", "foveal"} <= set(environment)
+    known = {entry["id"]: entry for entry in planted_library.entries(units=False).to_pylist()}
+    for one in findings.assessments:
+        for entry in one.entries:
+            assert tuple(known[entry.id]["window"]) == entry.window
+            assert known[entry.id]["sample"] == entry.sample
+
+
+def test_every_contribution_window_has_a_unit(audited, planted_library):
+    windows = planted_library.entries("contribution", units=False, columns=["id"])["id"].to_pylist()
+    assert sorted(audited.units) == sorted(windows)
+    assert {unit.partition(":")[0] for unit in audited.units.values()} == {"contribution"}
+
+
+def test_coverage_has_a_row_for_every_production_sample(audited):
+    rows = audited.result.coverage
+    assert [row.sample for row in rows] == [f"production/{n:03}.png" for n in range(60)]
+    assert all(0 < row.p_value <= 1 and row.gap_group is None for row in rows)
+
+
+def test_what_was_not_examined_is_said(audited):
+    lines = audited.result.findings.not_examined
+    assert any(line.endswith("contribution units with fewer than 20 training entries") for line in lines)
+    assert any(line.startswith("1 nodes with fewer entries (fc1:") for line in lines)
+    assert any(line.startswith("No generator learned the appearance of ") for line in lines)
+
+
+def test_pictures_belong_to_their_assessments(audited):
+    findings = audited.result.findings
+    evidence = audited.result.facets
+    assert {one.assessment.id for one in evidence} == {one.id for one in findings.assessments}
+    for one in evidence:
+        assert len(one.crops) == len(one.maps) == len(one.refs) > 0
+        assert all(crop.dtype == np.uint8 for crop in one.crops)
+        assert len({ref.sample for ref in one.refs}) == len(one.refs)  # one crop a sample
+    drawn = [one for one in evidence if one.card is not None]
+    assert [one.generator_dir for one in drawn] == [f"generators/{name}" for name in audited.generators]
+    assert len(drawn) == 1
+    assert drawn[0].assessment.verdict in ("confirmed", "suspected")
+    assert len(drawn[0].generated) == len(drawn[0].nearest) == 8
+
+
+def test_progress_ends_what_it_begins(audited, told):
+    whats = dict.fromkeys(what for what, _, _ in told)
+    assert list(whats) == ["finding units", "judging facets", "looking for gaps", "learning appearances"]
+    for name in whats:
+        done = [(done, total) for what, done, total in told if what == name]
+        assert done[-1][0] == done[-1][1]
+        assert done == sorted(done)
+
+
+def collected(tmp_path, monkeypatch, **sources):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
+    library = Library("small", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    from foveal.collecting import collect  # noqa: PLC0415
+
+    for source, number in sources.items():
+        collect(planted.model(), planted.write_images(tmp_path, source, number, number), source, library)
+    return library
+
+
+@pytest.mark.parametrize("sources", [{"training": 1, "production": 4}, {"training": 30, "production": 1}])
+def test_tiny_libraries_are_audited_as_far_as_they_go(tmp_path, monkeypatch, sources):
+    library = collected(tmp_path, monkeypatch, **sources)
+    findings = audit(planted.model(), library, SETTINGS).result.findings
+    assert findings.artefacts == findings.gaps == []
+    assert findings.not_examined
+
+
+def test_files_that_are_gone_are_said(tmp_path, monkeypatch):
+    library = collected(tmp_path, monkeypatch, training=40)
+    for number in range(40):
+        Path(tmp_path, "training", f"{number:03}.png").unlink()
+    findings = audit(planted.model(), library, SETTINGS).result.findings
+    assert "40 samples whose file is not there any more: causal tests use the others" in findings.not_examined
+    assert (
+        "Training-set gaps: the library holds no production samples to compare with" in findings.not_examined
+    )
+    assert {one.verdict for one in findings.assessments} == {"undecidable"}
+
+
+def test_a_library_of_another_model_is_refused(planted_library):
+    with pytest.raises(UsageError) as caught:
+        audit(replace(planted.model(), sha256="e" * 64), planted_library, SETTINGS)
+    assert caught.value.fault == (
+        "Library 'planted' holds nothing about model eeeeeeeeeeee (it knows ffffffffffff)"
+    )

@@ -1,0 +1,154 @@
+"""The audited model asked about its samples, and about its samples with a unit held still."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from planted import CORNER, ShapesNet, TriggerNet, audited, picture
+from small_nets import SharedNet, seeded
+from synthetic_library import make_samples
+from torch import nn
+
+from foveal.samples import encode_png
+from foveal_audit.bench import ModelBench
+from foveal_audit.judgement.causal import Placed, ask, mediation, paste_effect, paste_pairs, removal_effect
+from foveal_audit.units.unit import Unit
+
+BRIGHT, DARK = range(12), list(range(12, 30))
+BRIGHT_BOX = (0, 0, 14, 14)
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Thirty files: the first twelve with a bright corner, the last one gone."""
+    rng = np.random.default_rng(0)
+    origins = []
+    for number in range(30):
+        pixels = rng.integers(60, 90, (24, 24, 1), dtype=np.uint8)
+        if number in BRIGHT:
+            pixels[:14, :14] = 255
+        origins.append(str(tmp_path / f"{number}.png"))
+        (tmp_path / f"{number}.png").write_bytes(encode_png(pixels))
+    return make_samples(
+        ["training"] * 32,
+        origins=[*origins, None, str(tmp_path / "gone.png")],
+        shape=(24, 24, 1),
+    )
+
+
+def hooks(module):
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
+
+
+def test_only_files_that_are_there_are_readable(samples):
+    bench = ModelBench(audited(TriggerNet()), samples)
+    assert bench.readable.tolist() == [True] * 30 + [False, False]
+    assert bench.pixels(3).shape == (24, 24, 1)
+
+
+def test_probabilities_are_the_models_own_in_every_batch(samples):
+    model = audited(ShapesNet())
+    bench = ModelBench(model, samples)
+    pictures = [bench.pixels(number % 30) for number in range(130)]
+    with torch.no_grad():
+        single = [model.module(model.transform(one)[None]).softmax(1)[0].numpy() for one in pictures]
+    np.testing.assert_allclose(bench.probabilities(pictures), single, atol=1e-6)
+
+
+def test_one_output_is_the_odds_of_class_1(samples):
+    model = audited(nn.Sequential(nn.Flatten(), nn.Linear(24 * 24, 1)))
+    answers = ModelBench(model, samples).probabilities([picture(np.random.default_rng(0), 1)])
+    with torch.no_grad():
+        logit = model.module(model.transform(picture(np.random.default_rng(0), 1))[None])
+    np.testing.assert_allclose(answers, [[1 - torch.sigmoid(logit).item(), torch.sigmoid(logit).item()]])
+
+
+PLACED = [Placed(number, BRIGHT_BOX, (BRIGHT_BOX,)) for number in BRIGHT]
+
+
+def effects(bench, channel, local=True):
+    """Measure the bright corner on a network that looks at nothing else."""
+    rng = np.random.default_rng(0)
+    pasted = paste_pairs(bench, PLACED, DARK, rng, 40)
+    answers = ask(bench, pasted, 1)
+    unit = Unit("contribution:0", "relu", (channel,), local)
+    return (
+        removal_effect(bench, PLACED, DARK, rng, 40),
+        paste_effect(answers, rng),
+        mediation(bench, pasted, answers, 1, unit, rng),
+    )
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_what_the_network_looks_at_is_necessary_sufficient_and_mediated_by_its_channel(samples, local):
+    removal, paste, mediated = effects(ModelBench(audited(TriggerNet()), samples), 0, local)
+    assert removal.low > 0.7
+    assert paste.low > 0.7
+    assert abs(paste.controls) < 0.05
+    assert mediated.estimate == pytest.approx(1, abs=1e-6)
+
+
+def test_nothing_is_mediated_by_the_channel_that_does_not_see_it(samples):
+    assert effects(ModelBench(audited(TriggerNet()), samples), 1)[2].estimate == pytest.approx(0, abs=1e-6)
+
+
+def test_a_network_that_ignores_the_corner_shows_no_effect(samples):
+    removal, paste, _ = effects(ModelBench(audited(TriggerNet(weight=0.0)), samples), 0)
+    assert removal.estimate == paste.estimate == 0
+
+
+def test_a_unit_is_held_inside_its_window_only(samples):
+    """Held elsewhere, the pasted corner keeps all of its effect."""
+    bench = ModelBench(audited(TriggerNet()), samples)
+    clean, changed = [bench.pixels(20)], [bench.pixels(0)]
+    unit = Unit("contribution:0", "relu", (0,), local=True)
+    there = bench.probabilities_held(changed, clean, [BRIGHT_BOX], unit)
+    elsewhere = bench.probabilities_held(changed, clean, [(14, 14, 22, 22)], unit)
+    np.testing.assert_allclose(there, bench.probabilities(clean), atol=1e-6)
+    np.testing.assert_allclose(elsewhere, bench.probabilities(changed), atol=1e-6)
+
+
+def test_a_node_without_a_grid_is_held_whole(samples):
+    model = audited(ShapesNet())
+    bench = ModelBench(model, samples)
+    clean, changed = picture(np.random.default_rng(1), 1), picture(np.random.default_rng(2), 0)
+    windows = [CORNER] * 70
+    everything = Unit("fc1", "fc1", (0, 1, 2), local=False)
+    held = bench.probabilities_held([changed] * 70, [clean] * 70, windows, everything)
+    np.testing.assert_allclose(held, np.repeat(bench.probabilities([clean]), 70, axis=0), atol=1e-6)
+    nothing = Unit("fc1", "fc1", (), local=False)
+    np.testing.assert_allclose(
+        bench.probabilities_held([changed], [clean], windows[:1], nothing),
+        bench.probabilities([changed]),
+        atol=1e-6,
+    )
+
+
+def test_the_model_is_left_as_it_was(samples):
+    model = audited(TriggerNet())
+    before = {name: value.clone() for name, value in model.module.state_dict().items()}
+    effects(ModelBench(model, samples), 0)
+    assert hooks(model.module) == 0
+    assert all(torch.equal(before[name], value) for name, value in model.module.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.module.parameters())
+
+
+def test_hooks_go_even_when_the_model_fails(samples):
+    model = audited(TriggerNet())
+    bench = ModelBench(model, samples)
+    unit = Unit("contribution:0", "relu", (5,), local=True)  # no such channel
+    with pytest.raises(IndexError):
+        bench.probabilities_held([bench.pixels(0)], [bench.pixels(1)], [(0, 0, 8, 8)], unit)
+    assert hooks(model.module) == 0
+
+
+def test_in_place_layers_do_not_spoil_what_is_held(samples):
+    """An in-place ReLU after the held layer writes into its output."""
+    model = audited(seeded(SharedNet, True))
+    bench = ModelBench(model, samples)
+    clean, changed = [picture(np.random.default_rng(3), 1)[:16, :16]], [picture(np.random.default_rng(4), 0)]
+    object.__setattr__(bench._transform, "size", (16, 16))
+    unit = Unit("contribution:0", "conv3", tuple(range(6)), local=False)
+    held = bench.probabilities_held(changed, clean, [(0, 0, 8, 8)], unit)
+    np.testing.assert_allclose(held, bench.probabilities(clean), atol=1e-6)

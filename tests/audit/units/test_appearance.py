@@ -1,0 +1,64 @@
+"""How crops look, whatever the model thinks of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from foveal_audit.units.appearance import detail, gradients, luminance, resize_crop, shifted_correlation
+
+
+def naive_correlation(detail):
+    """Go through pairs and shifts one by one."""
+    number = len(detail)
+    best = np.full((number, number), -1.0)
+    for a in range(number):
+        for b in range(number):
+            if a == b:
+                continue
+            middle = detail[a, 6:26, 6:26].ravel()
+            for dy in range(0, 13, 2):
+                for dx in range(0, 13, 2):
+                    part = detail[b, dy : dy + 20, dx : dx + 20].ravel()
+                    best[a, b] = max(best[a, b], np.corrcoef(middle, part)[0, 1])
+    return best
+
+
+def test_shifted_correlation_is_what_a_loop_finds():
+    crops = np.random.default_rng(0).normal(size=(6, 32, 32)).astype(np.float32)
+    np.testing.assert_allclose(shifted_correlation(crops), naive_correlation(crops), atol=1e-5)
+
+
+@pytest.mark.parametrize(("dy", "dx"), [(0, 0), (4, -6), (-2, 6)])
+def test_a_shifted_copy_matches_fully_and_itself_never(dy, dx):
+    scene = np.random.default_rng(1).normal(size=(48, 48)).astype(np.float32)
+    crops = np.stack([scene[8:40, 8:40], scene[8 + dy : 40 + dy, 8 + dx : 40 + dx]])
+    match = shifted_correlation(crops)
+    assert match[0, 1] == pytest.approx(1, abs=1e-5)
+    assert match[0, 0] == match[1, 1] == -1
+
+
+def test_flat_crops_match_nothing():
+    assert shifted_correlation(np.zeros((2, 32, 32), np.float32))[0, 1] == 0
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_eight_and_sixteen_bits_look_the_same(channels):
+    eight = np.random.default_rng(2).integers(0, 256, (20, 14, channels), dtype=np.uint8)
+    small, large = resize_crop(eight), resize_crop(eight.astype(np.uint16) * 257)
+    assert small.shape == (channels, 32, 32)
+    assert small.dtype == np.float32
+    np.testing.assert_allclose(small, large, atol=1e-6)
+    assert 0 <= small.min() <= small.max() <= 1
+
+
+def test_descriptions_have_their_shapes_and_ignore_light():
+    crops = np.random.default_rng(3).uniform(0, 0.5, (5, 3, 32, 32)).astype(np.float32)
+    assert luminance(crops).shape == (5, 32, 32)
+    assert gradients(crops).shape == (5, 128)
+    np.testing.assert_allclose(detail(crops + 0.3), detail(crops), atol=1e-5)
+    np.testing.assert_allclose(gradients(crops + 0.3), gradients(crops), atol=1e-3)
+
+
+def test_detail_of_a_flat_crop_is_nothing():
+    assert np.abs(detail(np.full((2, 1, 32, 32), 0.7, np.float32))).max() < 1e-6
