@@ -65,7 +65,7 @@ _CONCLUSIONS: dict[Verdict, str] = {
     "confirmed": "Necessary, sufficient, mediated by the unit, and irrelevant: confirmed reliance.",
     "suspected": "The model relies on it and it does not seem to belong to the object: suspected reliance.",
     "genuine": "The model relies on it and nothing says that it does not belong to the object.",
-    "not_relied_on": f"No effect reaches {THRESHOLDS.relied:.2f}: the model does not rely on it.",
+    "not_relied_on": f"No effect of its own reaches {THRESHOLDS.relied:.2f} of the class probability.",
     "undecidable": "The data cannot decide whether the model relies on something that does not belong.",
 }
 
@@ -75,9 +75,10 @@ def counter_evidence(assessment: Assessment, measured: Measured, decided: Verdic
     removal = assessment.effects.removal
     lines = []
     if decided in ("confirmed", "suspected"):
-        if removal is not None and removal.low <= 0:
+        if removal is not None and (removal.low <= 0 or removal.estimate < THRESHOLDS.relied):
             lines.append(
-                "Taking it out alone has no sure effect: the model has other evidence for the same class."
+                "Taking it out alone has no sure effect worth speaking of: "
+                "the model has other evidence for the same class."
             )
         if measured.association == 0 and measured.confounded == 0:
             lines.append("No metadata column goes with it.")
