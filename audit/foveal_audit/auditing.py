@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from foveal import Library
 from foveal.archives import AuditedModel
-from foveal_audit.bench import ModelBench
+from foveal_audit.bench import ModelBench, is_unchanged
 from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence
 from foveal_audit.bundle.schema import Assessment, Findings, GapFinding
@@ -20,7 +20,7 @@ from foveal_audit.examining import Examined, examine, node_rows, surroundings
 from foveal_audit.gaps.finding import Gaps, find_gaps
 from foveal_audit.gaps.stating import state_gap
 from foveal_audit.judgement.assessing import assess
-from foveal_audit.judgement.facet import Judged, judge
+from foveal_audit.judgement.facet import Facet, Judged, judge
 from foveal_audit.provenance import config_record, environment_record, library_ref, model_ref
 from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings
@@ -145,12 +145,16 @@ def _generators(
             pair[0].id,
         ),
     )
-    kept = [pair for pair in ranked if pair[0].facet == 0][: settings.generators]
+    # A feature has one generator: of the facet of it that ranks first.
+    firsts: dict[str, tuple[Assessment, Facet]] = {}
+    for assessment, facet in ranked:
+        firsts.setdefault(assessment.feature, (assessment, facet))
+    kept = list(firsts.values())[: settings.generators]
     drawn: dict[str, Drawn] = {}
     for number, (assessment, facet) in enumerate(kept):
         progress("learning appearances", number, len(kept))
         if (made := draw_generator(facet.windows, samples, model, settings)) is not None:
-            drawn[assessment.feature] = made
+            drawn[assessment.feature] = replace(made, facet=assessment.facet)
     progress("learning appearances", len(kept), len(kept))
     return drawn
 
@@ -197,9 +201,10 @@ def _not_examined(
     unread = sum(1 for origin in origins if origin is None)
     if unread:
         lines.append(f"{unread} samples came without a file (served requests): causal tests use the others")
-    gone = sum(1 for origin in origins if origin is not None and not Path(origin).is_file())
+    kept = zip(origins, evidence.samples.sha256, strict=True)
+    gone = sum(1 for origin, sha256 in kept if origin is not None and not is_unchanged(origin, sha256))
     if gone:
-        lines.append(f"{gone} samples whose file is not there any more: causal tests use the others")
+        lines.append(f"{gone} samples whose file is gone or was changed: causal tests use the others")
     without = len({one.feature for one in assessments} - set(drawn))
     if without:
         lines.append(
@@ -219,7 +224,7 @@ def _result(
 ) -> AuditResult:
     samples = evidence.samples
     facets: list[FacetEvidence] = [
-        facet_evidence(one, facet.windows, samples, drawn.get(one.feature) if one.facet == 0 else None)
+        facet_evidence(one, facet.windows, samples, drawn.get(one.feature))
         for one, facet in zip(assessments, examined.facets, strict=True)
     ]
     if gaps is None:

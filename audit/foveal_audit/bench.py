@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,6 +25,13 @@ _BATCH = 64
 _KEPT_IN_MEMORY = 4096
 
 
+def is_unchanged(origin: str | None, sha256: str) -> bool:
+    """Tell whether a sample's file is still the one that was collected."""
+    if origin is None or not Path(origin).is_file():
+        return False
+    return hashlib.sha256(Path(origin).read_bytes()).hexdigest() == sha256
+
+
 class ModelBench:
     """Ask the audited model about its samples and about changed ones.
 
@@ -32,13 +40,14 @@ class ModelBench:
     model
         As deployed: its network and its preprocessing.
     samples
-        The library's samples; those whose file can be read are :attr:`readable`.
+        The library's samples; those whose file is there and unchanged are :attr:`readable`.
     """
 
     def __init__(self, model: AuditedModel, samples: Samples) -> None:
         self._module, self._transform, self._samples = model.module, model.transform, samples
-        found = [origin is not None and Path(origin).is_file() for origin in samples.origins]
-        self.readable: NDArray[np.bool_] = np.array(found, dtype=bool)
+        self.readable: NDArray[np.bool_] = np.array(
+            [is_unchanged(*pair) for pair in zip(samples.origins, samples.sha256, strict=True)], dtype=bool
+        )
         self._read = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._decode)
 
     def _decode(self, sample: int) -> Pixels:
@@ -48,15 +57,20 @@ class ModelBench:
         """Read one sample (H, W, C) by its position."""
         return self._read(int(sample))
 
-    def inputs(self, samples: Sequence[Pixels]) -> Iterator[Tensor]:
-        """Preprocess samples into batches (b, C, h, w)."""
-        for start in range(0, len(samples), _BATCH):
-            yield torch.stack([self._transform(pixels) for pixels in samples[start : start + _BATCH]])
+    def inputs(self, samples: Sequence[Pixels]) -> Iterator[tuple[slice, Tensor]]:
+        """Preprocess samples into batches (b, C, h, w) of one size, each with the rows that it holds."""
+        tensors = [self._transform(pixels) for pixels in samples]
+        start = 0
+        for stop in range(1, len(tensors) + 1):
+            full = stop - start == _BATCH or stop == len(tensors)
+            if full or tensors[stop].shape != tensors[start].shape:
+                yield slice(start, stop), torch.stack(tensors[start:stop])
+                start = stop
 
     def probabilities(self, samples: Sequence[Pixels]) -> NDArray[np.float64]:
         """Ask the model: softmax over its outputs, float64 (n, classes)."""
         with torch.no_grad():
-            return _softmax([self._module(batch) for batch in self.inputs(samples)])
+            return _softmax([self._module(batch) for _, batch in self.inputs(samples)])
 
     def probabilities_held(
         self, changed: Sequence[Pixels], clean: Sequence[Pixels], windows: Sequence[Window], unit: Unit
@@ -66,12 +80,9 @@ class ModelBench:
         masks = [_mask(window, pixels.shape, unit) for window, pixels in zip(windows, clean, strict=True)]
         answers = []
         with torch.no_grad():
-            for number, (after, before) in enumerate(
-                zip(self.inputs(changed), self.inputs(clean), strict=True)
-            ):
+            for (rows, after), (_, before) in zip(self.inputs(changed), self.inputs(clean), strict=True):
                 kept = _output_of(self._module, layer, before)
-                part = masks[number * _BATCH : (number + 1) * _BATCH]
-                with _replaced(layer, _holder(kept, part, unit)):
+                with _replaced(layer, _holder(kept, masks[rows], unit)):
                     answers.append(self._module(after))
         return _softmax(answers)
 

@@ -36,10 +36,11 @@ _MOST_CROPS = 400
 
 @dataclass(frozen=True)
 class Drawn:
-    """A learned generator and how to write it."""
+    """A learned generator, how to write it, and the facet of its feature that it shows."""
 
     learned: Learned
     write: Callable[[Path], object]
+    facet: int = 0
 
 
 def draw_generator(
@@ -104,7 +105,7 @@ def facet_evidence(
         maps=[windows.maps[row] for row in rows],
         refs=[entry_ref(windows, row, samples) for row in rows],
     )
-    if drawn is None:
+    if drawn is None or drawn.facet != assessment.facet:
         return evidence
     made = drawn.learned.generator.sample(_GENERATED, assessment.facet)
     nearest, _ = nearest_crops(made, drawn.learned.crops)

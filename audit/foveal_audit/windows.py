@@ -48,8 +48,8 @@ class Samples:
         int64 (n,), the model's class.
     labels
         The truth where it is known, else "".
-    origins
-        Where the file lies, or None.
+    origins, sha256
+        Where the file lies, or None, and the hash of what it held.
     shapes
         (H, W, C) of each sample.
     metadata
@@ -61,6 +61,7 @@ class Samples:
     predicted: NDArray[np.int64]
     labels: Strings
     origins: tuple[str | None, ...]
+    sha256: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     metadata: dict[str, Strings]
 
@@ -205,6 +206,7 @@ def _samples(table: pa.Table) -> Samples:
         predicted=np.array(table["predicted"].to_pylist(), dtype=np.int64),
         labels=np.array([label or "" for label in table["label"].to_pylist()], dtype=str),
         origins=tuple(table["origin"].to_pylist()),
+        sha256=tuple(table["sample_sha256"].to_pylist()),
         shapes=tuple(tuple(shape) for shape in table["shape"].to_pylist()),
         metadata={key: np.array([record.get(key, "") for record in metadata], dtype=str) for key in columns},
     )

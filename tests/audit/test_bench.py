@@ -75,7 +75,7 @@ def effects(bench, channel, local=True):
     unit = Unit("contribution:0", "relu", (channel,), local)
     return (
         removal_effect(bench, PLACED, DARK, rng, 40),
-        paste_effect(answers, rng),
+        paste_effect(pasted, answers),
         mediation(bench, pasted, answers, 1, unit, rng),
     )
 

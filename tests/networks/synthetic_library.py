@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 
 from foveal.samples import encode_png
@@ -11,15 +14,22 @@ from foveal_audit.windows import Samples, Windows
 def make_samples(sources, predicted=None, labels=None, origins=None, shape=(64, 64, 1), **metadata):
     """Make samples; by default of class 0, unlabelled, without a file, 64 x 64."""
     number = len(sources)
+    origins = [None] * number if origins is None else origins
     return Samples(
         names=np.array([f"s{n:04}" for n in range(number)]),
         sources=np.array(sources),
         predicted=np.zeros(number, np.int64) if predicted is None else np.asarray(predicted, dtype=np.int64),
         labels=np.array([""] * number if labels is None else labels, dtype=str),
-        origins=tuple([None] * number if origins is None else origins),
+        origins=tuple(origins),
+        sha256=tuple(map(_sha256, origins)),
         shapes=(shape,) * number,
         metadata={key: np.array(values, dtype=str) for key, values in metadata.items()},
     )
+
+
+def _sha256(origin):
+    there = origin is not None and Path(origin).is_file()
+    return hashlib.sha256(Path(origin).read_bytes()).hexdigest() if there else ""
 
 
 def make_windows(crops, owner=None, boxes=None, vectors=None, activation=None, layer="conv"):

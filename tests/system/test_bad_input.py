@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -311,6 +314,26 @@ def test_an_audit_of_a_model_that_the_library_does_not_know(refused, desk, known
 def test_an_audit_into_somebody_elses_folder(refused, known):
     said = "notes is not empty and is not a bundle. Give an empty folder, or one that does not exist yet."
     refused("audit store/scans.mar -o notes", USAGE, said)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        (
+            "collect store/scans.mar nowhere --source training",
+            USAGE,
+            "Data 'nowhere' does not exist. Give a folder of images or a CSV manifest.",
+        ),
+        ("audit store/scans.mar -o out", ENVIRONMENT, NO_MLFLOW),
+    ],
+)
+def test_a_real_process_says_no_more(desk, line, code, said):
+    """Neither a library's warnings nor a traceback, and the same exit code."""
+    program = [Path(sys.executable).with_name("foveal"), *line.split()]
+    uri = CLOSED if code == ENVIRONMENT else f"sqlite:///{desk / 'mlflow.db'}"
+    environ = os.environ | {"MLFLOW_TRACKING_URI": uri, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(program, cwd=desk, env=environ, capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode, done.stdout) == (f"foveal: error: {said}\n", code, "")
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_the_bundle_is_whole_and_counts_what_was_collected(findings, command, fo
     assert findings.library.samples == {"production": 60, "training": 300}
     assert findings.model.labels[3] == "cat"
     assert len(findings.assessments) >= 10
+    assert findings.gaps == []  # what was asked and what was collected are alike
     assert command("verify", "bundle").startswith("intact  bundle\n")
     coverage = (folder / "bundle" / "coverage.csv").read_text().splitlines()
     assert len(coverage) == 1 + 60

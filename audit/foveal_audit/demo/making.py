@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from foveal.samples import encode_png
 from foveal_audit.demo.plan import DemoPlan
+from foveal_audit.studies import marks, nodules, tissue
 from foveal_audit.studies import network as network_module
 from foveal_audit.studies.network import PatentNet
 from foveal_audit.studies.nodules import OUTCOMES, PLANS, Nodule, make_study
@@ -54,11 +55,15 @@ def write_study(folder: Path, study: str, plan: DemoPlan, seed: int) -> StudyFil
         "training": make_study(seed, plan.training, planted),
         "production": make_study(seed, plan.production, planted, production=True),
     }
-    wanted = {**asdict(planted), "seed": seed, "training": plan.training, "production": plan.production}
+    drawn = hashlib.sha256(
+        b"".join(Path(str(part.__file__)).read_bytes() for part in (marks, nodules, tissue))
+    )
+    sizes = {"seed": seed, "training": plan.training, "production": plan.production}
+    wanted = {**asdict(planted), **sizes, "drawn_by": drawn.hexdigest()}
     stamp = folder / _WRITTEN
     if not stamp.is_file() or json.loads(stamp.read_text()) != wanted:
-        for source, nodules in made.items():
-            _write_images(folder, source, nodules)
+        for source, own in made.items():
+            _write_images(folder, source, own)
         stamp.write_text(json.dumps(wanted))
     return StudyFiles(folder, folder / "training.csv", folder / "production.csv", made)
 
@@ -68,13 +73,11 @@ def image_name(source: str, number: int) -> str:
     return f"{source}/{number:05d}.png"
 
 
-def _write_images(folder: Path, source: str, nodules: Sequence[Nodule]) -> None:
+def _write_images(folder: Path, source: str, made: Sequence[Nodule]) -> None:
     (folder / source).mkdir(parents=True, exist_ok=True)
-    for number, nodule in enumerate(nodules):
+    for number, nodule in enumerate(made):
         (folder / image_name(source, number)).write_bytes(encode_png(nodule.pixels))
-    rows = (
-        (image_name(source, number), OUTCOMES[one.outcome], one.site) for number, one in enumerate(nodules)
-    )
+    rows = ((image_name(source, number), OUTCOMES[one.outcome], one.site) for number, one in enumerate(made))
     _write_table(folder / f"{source}.csv", ("path", "label", "site"), rows)
 
 
@@ -108,12 +111,12 @@ def train_network(
 
 
 def _learned(
-    nodules: Sequence[Nodule], plan: DemoPlan, seed: int, progress: Callable[[int, int], None] | None
+    made: Sequence[Nodule], plan: DemoPlan, seed: int, progress: Callable[[int, int], None] | None
 ) -> nn.Module:
     """Train until a start leads somewhere: now and then this kind of network stays where it began."""
-    images = np.stack([one.pixels for one in nodules]).transpose(0, 3, 1, 2)
+    images = np.stack([one.pixels for one in made]).transpose(0, 3, 1, 2)
     scaled = ((images / np.float32(255) - MEAN) / STD).astype(np.float32)
-    labels = np.array([one.outcome for one in nodules], dtype=np.int64)
+    labels = np.array([one.outcome for one in made], dtype=np.int64)
     for start in range(_STARTS):
         chance = seed + 1000 * start
         network = train_classifier(

@@ -103,7 +103,7 @@ def find_excess(
     members = np.flatnonzero(production & (highest >= threshold))
     windows = np.flatnonzero(production[owner] & (scores >= threshold))
     trained = int((highest[training] >= threshold).sum())
-    return Excess(members, windows[np.argsort(-scores[windows])], trained, float(min(1, 2 * max(p_values))))
+    return Excess(members, windows[np.argsort(-scores[windows])], trained, max(p_values))
 
 
 def _threshold(trained: NDArray[np.float64], produced: NDArray[np.float64]) -> float | None:

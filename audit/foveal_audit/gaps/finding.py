@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,8 +114,11 @@ def _apart(
         fresh = np.array([member for member in excess.members if int(member) not in taken], dtype=np.int64)
         if len(fresh) < max(SMALLEST, SMALLEST_SHARE * produced) or len(fresh) < len(excess.members) / 2:
             continue
-        taken |= set(excess.members.tolist())
-        groups += [(space, part) for part in _kinds(excess, windows, seed)]
+        taken |= set(fresh.tolist())
+        own = excess.windows[np.isin(windows.owner[excess.windows], fresh)]
+        groups += [
+            (space, part) for part in _kinds(replace(excess, members=fresh, windows=own), windows, seed)
+        ]
     return groups
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from foveal.records import Window
 from foveal.samples.images import Pixels
 from foveal_audit.judgement.filling import fill_from, fill_smoothly
-from foveal_audit.judgement.signals import exceedance
+from foveal_audit.judgement.pairs import Effect, summarise
 from foveal_audit.units.unit import Unit
 
 _BOOTSTRAPS = 1000
@@ -46,18 +46,6 @@ class Placed:
     taken: tuple[Window, ...]
 
 
-@dataclass(frozen=True)
-class Effect:
-    """An effect with its 95 % interval, the mean effect of its controls and a one-sided p-value."""
-
-    estimate: float
-    low: float
-    high: float
-    controls: float
-    p: float
-    pairs: int
-
-
 def _overlap(a: Window, b: Window) -> int:
     height = min(a[2], b[2]) - max(a[0], b[0])
     width = min(a[3], b[3]) - max(a[1], b[1])
@@ -85,18 +73,6 @@ def _same_place(window: Window, shape: Sequence[int], host: Pixels) -> Window:
 def _cut(pixels: Pixels, window: Window) -> Pixels:
     y0, x0, y1, x1 = window
     return pixels[y0:y1, x0:x1]
-
-
-def summarise(
-    effects: NDArray[np.float64], controls: NDArray[np.float64], rng: np.random.Generator
-) -> Effect:
-    """Sum up paired differences: bootstrap interval and sign-flip p-value for "greater than 0"."""
-    paired = effects - controls
-    draws = paired[rng.integers(0, len(paired), (_BOOTSTRAPS, len(paired)))].mean(axis=1)
-    flips = (rng.choice((-1.0, 1.0), (_BOOTSTRAPS, len(paired))) * paired).mean(axis=1)
-    low, high = np.quantile(draws, (0.025, 0.975))
-    p = exceedance(float(paired.mean()), flips)
-    return Effect(float(paired.mean()), float(low), float(high), float(controls.mean()), p, len(paired))
 
 
 def removal_effect(
@@ -142,7 +118,11 @@ def removal_effect(
         return np.asarray(before[rows, classes] - after[rows, classes])
 
     found = [placed.window for placed in chosen]
-    effects = [summarise(drop(fill, found), drop(fill, controls), rng) for fill in (smoothly, from_neighbour)]
+    # Several windows of one sample are no independent pairs.
+    owners = np.array([placed.sample for placed in chosen])
+    effects = [
+        summarise(drop(fill, found), drop(fill, controls), owners) for fill in (smoothly, from_neighbour)
+    ]
     return min(effects, key=lambda effect: effect.estimate)
 
 
@@ -154,13 +134,15 @@ class Pasted:
     windows: list[Window]
     with_facet: list[Pixels]
     with_control: list[Pixels]
+    donors: list[int]
+    hosts: list[int]
 
 
 def paste_pairs(
     bench: Bench, facet: Sequence[Placed], hosts: Sequence[int], rng: np.random.Generator, pairs: int = 96
 ) -> Pasted:
     """Paste the facet's crops, and equally large crops from elsewhere in the donor, at the donor's place."""
-    made = Pasted([], [], [], [])
+    made = Pasted([], [], [], [], [], [])
     for donor_row, host_row in zip(
         rng.integers(0, len(facet), pairs), rng.integers(0, len(hosts), pairs), strict=True
     ):
@@ -168,6 +150,8 @@ def paste_pairs(
         donor, host = bench.pixels(placed.sample), bench.pixels(hosts[host_row])
         there = _same_place(placed.window, donor.shape, host)
         control = control_window(placed, donor.shape, rng)
+        made.donors.append(placed.sample)
+        made.hosts.append(int(hosts[host_row]))
         made.clean.append(host)
         made.windows.append(there)
         made.with_facet.append(fill_from(host, there, _cut(donor, placed.window)))
@@ -193,9 +177,10 @@ def ask(bench: Bench, pasted: Pasted, outcome: int) -> Answers:
     )
 
 
-def paste_effect(answers: Answers, rng: np.random.Generator) -> Effect:
+def paste_effect(pasted: Pasted, answers: Answers) -> Effect:
     """Measure how much probability the pasted facet brings to foreign samples (sufficiency)."""
-    return summarise(answers.with_facet - answers.clean, answers.with_control - answers.clean, rng)
+    gain, control = answers.with_facet - answers.clean, answers.with_control - answers.clean
+    return summarise(gain, control, np.array(pasted.donors), np.array(pasted.hosts))
 
 
 def mediation(

@@ -12,6 +12,7 @@ from foveal.features import CLASS
 from foveal.records import Window
 from foveal_audit.bench import ModelBench
 from foveal_audit.judgement import causal, signals
+from foveal_audit.judgement.pairs import Effect
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.units.unit import Unit
 from foveal_audit.windows import Samples, Windows
@@ -72,9 +73,9 @@ class Judged:
     facet: Facet
     outcome: int
     signals: dict[str, signals.Signal]
-    removal: causal.Effect | None
-    paste: causal.Effect | None
-    mediation: causal.Effect | None
+    removal: Effect | None
+    paste: Effect | None
+    mediation: Effect | None
 
 
 def judge(facet: Facet, around: Surroundings, bench: ModelBench, rng: np.random.Generator) -> Judged:
@@ -152,7 +153,7 @@ def _effects(
     around: Surroundings,
     bench: ModelBench,
     rng: np.random.Generator,
-) -> tuple[causal.Effect | None, causal.Effect | None, causal.Effect | None]:
+) -> tuple[Effect | None, Effect | None, Effect | None]:
     usable = around.training & bench.readable & ~present
     hosts = np.flatnonzero(usable).tolist()
     foreign = np.flatnonzero(usable & (around.samples.predicted != outcome)).tolist()
@@ -163,7 +164,7 @@ def _effects(
     removal = causal.removal_effect(bench, placed, hosts, rng, around.pairs)
     pasted = causal.paste_pairs(bench, donors, foreign, rng, around.pairs)
     answers = causal.ask(bench, pasted, outcome)
-    paste = causal.paste_effect(answers, rng)
+    paste = causal.paste_effect(pasted, answers)
     asked = paste.low > 0 and unit.layer != CLASS  # a logit cannot be held: it is what is measured
     mediated = causal.mediation(bench, pasted, answers, outcome, unit, rng) if asked else None
     return removal, paste, mediated

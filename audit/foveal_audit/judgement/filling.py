@@ -45,7 +45,7 @@ def _grain(values: NDArray[np.float32], window: Window, rng: np.random.Generator
     y0, x0, y1, x1 = window
     around = values[max(0, y0 - 8) : y1 + 8, max(0, x0 - 8) : x1 + 8]
     steps = np.diff(around, axis=1).ravel() / np.sqrt(2)
-    # The quartile keeps the edges of what is being removed out of the noise.
+    # The median keeps the edges of what is being removed out of the noise.
     spread = float(np.quantile(np.abs(steps), 0.5)) / 0.6745 if steps.size else 0.0
     return rng.normal(0, spread, (y1 - y0, x1 - x0, values.shape[2])).astype(np.float32)
 

@@ -41,8 +41,8 @@ def test_a_planted_group_is_found():
     excess = find_excess(scores, owner, training, production)
     planted = set(order[160:184].tolist())
     found = set(excess.members.tolist())
-    assert len(found & planted) >= 20
-    assert len(found - planted) <= 8
+    assert len(found & planted) >= 14
+    assert len(found - planted) <= 3
     assert excess.trained <= 2
     assert excess.p <= SIGNIFICANT / 2
     assert set(owner[excess.windows].tolist()) == found
@@ -80,7 +80,8 @@ def test_hardly_any_samples_are_no_group(training, production):
 def naive_threshold(trained, produced):
     good = []
     for level in produced[np.isfinite(produced)]:
-        ours, theirs = (produced >= level).sum(), (trained >= level).sum() / len(trained) * len(produced)
+        ours, alike = (produced >= level).sum(), (trained >= level).sum()
+        theirs = (alike + 2 * alike**0.5 + 1) / len(trained) * len(produced)  # two errors more than counted
         enough = ours >= max(SMALLEST / 2, 0.005 * len(produced))
         if enough and 1 - theirs / ours >= PURITY:
             good.append(level)

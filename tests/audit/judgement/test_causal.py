@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from foveal_audit.judgement import causal
 from foveal_audit.judgement.causal import (
-    Answers,
     Placed,
     ask,
     control_window,
@@ -17,7 +16,6 @@ from foveal_audit.judgement.causal import (
     paste_effect,
     paste_pairs,
     removal_effect,
-    summarise,
 )
 from foveal_audit.units.unit import Unit
 
@@ -60,7 +58,7 @@ def paste(bench, facet=FACET, pairs=64):
     rng = np.random.default_rng(1)
     pasted = paste_pairs(bench, facet, HOSTS, rng, pairs)
     answers = ask(bench, pasted, 1)
-    return pasted, answers, paste_effect(answers, rng)
+    return pasted, answers, paste_effect(pasted, answers)
 
 
 def test_the_patch_a_model_looks_at_is_necessary():
@@ -189,35 +187,3 @@ def test_a_control_avoids_all_that_was_found():
 )
 def test_overlap_by_hand(a, b, area):
     assert causal._overlap(a, b) == causal._overlap(b, a) == area
-
-
-def test_summary_of_paired_differences():
-    rng = np.random.default_rng(0)
-    effects, controls = rng.normal(0.5, 0.1, 80), rng.normal(0.2, 0.1, 80)
-    summed = summarise(effects, controls, rng)
-    paired = effects - controls
-    assert summed.estimate == pytest.approx(paired.mean())
-    half = 1.96 * paired.std() / np.sqrt(80)
-    assert summed.low == pytest.approx(paired.mean() - half, abs=0.01)
-    assert summed.high == pytest.approx(paired.mean() + half, abs=0.01)
-    assert summed.controls == pytest.approx(controls.mean())
-
-
-def test_sign_flips_of_independent_pairs_are_as_small_as_they_say():
-    p_values = np.array(
-        [
-            summarise(
-                np.random.default_rng(seed).normal(size=40), np.zeros(40), np.random.default_rng(seed)
-            ).p
-            for seed in range(300)
-        ]
-    )
-    assert (p_values <= 0.05).mean() <= 0.09
-    assert (p_values <= 0.2).mean() <= 0.27
-
-
-def test_nothing_at_all_is_no_effect():
-    summed = summarise(np.zeros(10), np.zeros(10), np.random.default_rng(0))
-    assert (summed.estimate, summed.low, summed.high, summed.p) == (0, 0, 0, 1)
-    still = Answers(np.full(9, 0.3), np.full(9, 0.3), np.full(9, 0.3))
-    assert paste_effect(still, np.random.default_rng(0)).estimate == 0

@@ -55,9 +55,14 @@ def test_a_suspect_with_everything_against_it():
     assert against == []
 
 
-def test_what_speaks_against_a_flag():
-    assert told(assessment(removal_low=-0.1), "suspected")[1] == [
-        "Taking it out alone has no sure effect: the model has other evidence for the same class.",
+@pytest.mark.parametrize("weak", [{"removal_low": -0.1}, {"removal": 0.0001, "removal_low": 0.00001}])
+def test_what_speaks_against_a_flag(weak):
+    """An effect that may be nothing, and one that is next to nothing however surely it is there."""
+    assert told(assessment(**weak), "suspected")[1] == [
+        (
+            "Taking it out alone has no sure effect worth speaking of: "
+            "the model has other evidence for the same class."
+        ),
         "No metadata column goes with it.",
     ]
 

@@ -1,0 +1,216 @@
+"""`foveal audit` as it is typed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import foveal_audit.settings
+from foveal.cli import build_app
+from foveal.errors import EnvironmentFault
+from foveal.library import Library
+from foveal_audit.bundle.manifest import verify_manifest
+from foveal_audit.commands.verify import check
+from foveal_audit.settings import AuditSettings
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """What --quick means here."""
+    settings = AuditSettings(pairs=16, nodes=0, generators=0)
+    monkeypatch.setattr(foveal_audit.settings, "QUICK", settings)
+
+
+@pytest.fixture
+def run(planted_library, monkeypatch, tmp_path):
+    """Run the command on the planted library, in a folder of its own."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", planted_library.tracking_uri)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options, model="python:planted:model", out="bundle"):
+        return CliRunner().invoke(build_app(), ["audit", model, "-o", out, "--quick", *options])
+
+    return run
+
+
+def test_findings_are_told_and_the_bundle_is_intact(run, tmp_path):
+    done = run()
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    read = json.loads((tmp_path / "bundle" / "findings.json").read_text())
+    assert lines[0] == read["summary"]["headline"]
+    (artefact,) = read["findings"]
+    assert lines[1] == (
+        f"  {artefact['id']}  {artefact['verdict']} artefact  {artefact['feature']}"
+        f"  score {artefact['artefact_score']:.2f}"
+    )
+    assert [line for line in lines if line.startswith("  not examined: ")] == [
+        f"  not examined: {line}" for line in read["not_examined"]
+    ]
+    assert lines[-2] == "report  bundle/report.html"
+    assert lines[-1].startswith("MLflow  ")
+    assert check(tmp_path / "bundle")["intact"]
+    assert "judging facets" in done.stderr
+
+
+def test_json_is_one_object_on_stdout(run, tmp_path):
+    done = run("--json", "--seed", "3", "--library", "planted")
+    report = json.loads(done.stdout)
+    read = json.loads((tmp_path / "bundle" / "findings.json").read_text())
+    assert read["seed"] == read["config"]["audit"]["seed"] == 3
+    assert report["bundle"] == "bundle"
+    assert report["summary"] == read["summary"]
+    listed = [{key: value for key, value in one.items() if key != "entries"} for one in read["findings"]]
+    assert report["findings"] == listed
+
+
+@pytest.mark.parametrize(
+    ("verdict", "fail_on", "code"),
+    [
+        ("confirmed", "never", 0),
+        ("confirmed", "confirmed", 1),
+        ("confirmed", "suspected", 1),
+        ("suspected", "confirmed", 0),
+        ("suspected", "suspected", 1),
+        (None, "suspected", 0),
+    ],
+)
+def test_exit_codes_follow_the_findings(run, monkeypatch, make_result, verdict, fail_on, code):
+    import foveal_audit.publishing  # noqa: PLC0415
+    from foveal_audit.bundle.schema import Findings  # noqa: PLC0415
+
+    before = make_result().findings
+    flagged = before.artefacts[0]
+    assessments = [one for one in before.assessments if one.verdict not in ("confirmed", "suspected")]
+    if verdict:
+        plain = flagged.model_dump(exclude={"kind"}) | {"verdict": verdict}
+        assessments.append(type(assessments[0]).model_validate(plain))
+    kept = {name: getattr(before, name) for name in ("model", "library", "config", "environment", "seed")}
+    findings = Findings.of(assessments, [], **kept)
+    monkeypatch.setattr(
+        foveal_audit.publishing,
+        "publish",
+        lambda _model, _library, _settings, out, **_how: foveal_audit.publishing.Published(
+            findings, out, "here"
+        ),
+    )
+    assert run("--fail-on", fail_on).exit_code == code
+
+
+def test_findings_of_a_real_audit_fail_the_command_and_leave_the_bundle(run, tmp_path):
+    done = run("--fail-on", "suspected")
+    assert done.exit_code == 1
+    assert verify_manifest(tmp_path / "bundle") == []
+
+
+def refused(done, code, message):
+    assert done.exit_code == code
+    assert done.stderr.splitlines()[-1] == f"foveal: error: {message}."
+    assert done.stdout == ""
+
+
+def test_an_unknown_library(run, planted_library, tmp_path):
+    refused(
+        run("--library", "plantet"),
+        2,
+        f"There is no library 'plantet' in MLflow at {planted_library.tracking_uri}. "
+        "Fill it first: foveal collect python:planted:model DATA --source training --library plantet",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_without_this_model(run, tmp_path, monkeypatch):
+    (tmp_path / "otherwise.py").write_text(
+        "from dataclasses import replace\n"
+        "import planted\n"
+        "def model():\n"
+        "    return replace(planted.model(), sha256='e' * 64)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    refused(
+        run(model="python:otherwise:model"),
+        2,
+        "Library 'planted' holds nothing about model eeeeeeeeeeee (it knows ffffffffffff). "
+        "Collect samples with the model to audit: foveal collect MODEL DATA --source training",
+    )
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_folder_with_something_else(run, tmp_path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "mine.txt").write_text("kept")
+    refused(
+        run(),
+        2,
+        "bundle is not empty and is not a bundle. Give an empty folder, or one that does not exist yet",
+    )
+    assert (tmp_path / "bundle" / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        (("--fail-on", "sometimes"), "'sometimes' is not one of"),
+        (("--seed", "-1"), "Invalid value for '--seed'"),
+        (("--quik",), "No such option: --quik"),
+    ],
+)
+def test_wrong_options(run, tmp_path, options, part):
+    done = run(*options)
+    assert done.exit_code == 2
+    assert part in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_not_there(run):
+    done = run(model="nowhere.mar")
+    assert done.exit_code == 2
+    assert "nowhere.mar" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("place", "fault", "code", "left"),
+    [
+        ("foveal_audit.bundle.writing._write_generators", KeyboardInterrupt(), 4, []),
+        ("foveal_audit.bundle.writing.write_manifest", OSError("No space left on device"), 3, []),
+        ("foveal_audit.publishing.log_bundle", EnvironmentFault("MLflow is gone", "Start it"), 3, ["bundle"]),
+    ],
+)
+def test_a_failure_leaves_a_whole_bundle_or_none(run, tmp_path, monkeypatch, place, fault, code, left):
+    def fail(*_args):
+        raise fault
+
+    monkeypatch.setattr(place, fail)
+    assert run().exit_code == code
+    assert [path.name for path in tmp_path.iterdir()] == left
+    if left:
+        monkeypatch.undo()
+        assert check(tmp_path / "bundle")["intact"]
+
+
+def test_a_second_audit_follows_the_first(run, tmp_path):
+    assert run(out="first").exit_code == 0
+    assert run("--previous", "first", out="second").exit_code == 0
+    assert verify_manifest(tmp_path / "second", tmp_path / "first") == []
+    read = [json.loads((tmp_path / name / "findings.json").read_text()) for name in ("first", "second")]
+    for one in read:
+        one.pop("created")
+    assert read[0] == read[1]
+
+
+def test_start_up_stays_light():
+    """Asking for help imports nothing heavy."""
+    import subprocess  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    heavy = "{'torch', 'mlflow', 'sklearn', 'pydantic', 'pyarrow', 'scipy'} & set(sys.modules)"
+    code = f"import sys, foveal_audit.commands; print(sorted({heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_library_is_named_after_the_model(run, planted_library):
+    assert run().exit_code == 0
+    assert Library("planted", planted_library.tracking_uri).features()
