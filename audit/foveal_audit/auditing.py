@@ -197,6 +197,8 @@ def _not_examined(
     ]
     if gaps is None:
         lines.append(f"Training-set gaps: {_without_gaps(evidence)}")
+    if evidence.left_out:
+        lines.append(f"{evidence.left_out} samples that were observed under other settings of the model")
     origins = evidence.samples.origins
     unread = sum(1 for origin in origins if origin is None)
     if unread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -147,12 +148,21 @@ class Windows:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A library as the audit sees it: samples, contribution windows and the windows of every node."""
+    """A library as the audit sees it: samples, contribution windows and the windows of every node.
+
+    Attributes
+    ----------
+    activations
+        Per node layer the value of every node for every sample, float32 (n, nodes).
+    left_out
+        Number of the model's samples that were observed under other settings.
+    """
 
     samples: Samples
     contribution: Windows
     nodes: dict[str, Windows]
     activations: dict[str, NDArray[np.float32]]
+    left_out: int = 0
 
 
 def read_evidence(library: Library, model_sha256: str) -> Evidence:
@@ -163,9 +173,11 @@ def read_evidence(library: Library, model_sha256: str) -> Evidence:
     UsageError
         If it holds nothing about that model, or no training samples.
     """
-    table = library.samples(columns=list(_SAMPLE_COLUMNS), model_sha256=model_sha256)
-    _require(library, table, model_sha256)
-    entries = library.entries(columns=["feature", *_WINDOW_COLUMNS], model_sha256=model_sha256, units=False)
+    known = library.samples(columns=["source", "config_sha256"], model_sha256=model_sha256)
+    _require(library, known, model_sha256)
+    alike = {"model_sha256": model_sha256, "config_sha256": _main_configuration(known)}
+    table = library.samples(columns=list(_SAMPLE_COLUMNS), **alike)
+    entries = library.entries(columns=["feature", *_WINDOW_COLUMNS], units=False, **alike)
     positions = {key: number for number, key in enumerate(_keys(table))}
     owners = np.array([positions[key] for key in _keys(entries)], dtype=np.int64)
     features = np.array(entries["feature"].to_pylist(), dtype=str)
@@ -175,7 +187,15 @@ def read_evidence(library: Library, model_sha256: str) -> Evidence:
         return _windows(entries.take(pa.array(rows)), owners[rows])
 
     nodes = {name: of(name) for name in dict.fromkeys(features.tolist()) if name != CONTRIBUTION}
-    return Evidence(_samples(table), of(CONTRIBUTION), nodes, _activations(table))
+    others = len(known) - len(table)
+    return Evidence(_samples(table), of(CONTRIBUTION), nodes, _activations(table), others)
+
+
+def _main_configuration(samples: pa.Table) -> str:
+    """Choose the settings under which most training samples were observed: maps of others do not compare."""
+    pairs = zip(samples["source"].to_pylist(), samples["config_sha256"].to_pylist(), strict=True)
+    counts = Counter(config for source, config in pairs if source == "training")
+    return str(max(counts, key=lambda config: (counts[config], config)))
 
 
 def _require(library: Library, samples: pa.Table, model_sha256: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import planted
 import pytest
 from synthetic_library import make_samples, make_windows, noise_crop
 
 from foveal.collecting import collect
+from foveal.config import FovealConfig
 from foveal.errors import UsageError
 from foveal.library import Library
 from foveal_audit.windows import read_evidence
@@ -120,3 +123,16 @@ def test_centres_are_shares_of_the_sample():
         [noise_crop(np.random.default_rng(0))] * 2, boxes=[[0, 0, 10, 20], [40, 90, 50, 100]]
     )
     assert windows.centres(samples).tolist() == [[0.1, 0.1], [0.9, 0.95]]
+
+
+def test_samples_observed_under_other_settings_are_left_out_and_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
+    library = Library("planted", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    model = planted.model()
+    coarse = replace(model, config=FovealConfig.from_mapping({"max_windows": 1}, {}))
+    collect(model, planted.write_images(tmp_path, "training", 12, 0), "training", library)
+    collect(coarse, planted.write_images(tmp_path, "production", 5, 1), "production", library)
+    read = read_evidence(library, model.sha256)
+    assert set(read.samples.sources.tolist()) == {"training"}
+    assert read.left_out == 5

@@ -17,6 +17,7 @@ from foveal.archives.pack import pack
 from foveal.collecting import collect
 from foveal.commands.progress import Report
 from foveal.errors import EnvironmentFault, UsageError
+from foveal.servers.java import find_java
 from foveal.servers.mlflow import MlflowServer
 from foveal.servers.torchserve import TorchServe
 from foveal.shipper import ship
@@ -70,6 +71,7 @@ def run_demo(out: Path, plan: DemoPlan, study: str, seed: int = 0) -> DemoResult
     UsageError
         If the folder holds something else.
     """
+    find_java()  # without it there is no point in training first
     folder = _folder(out, plan, study, seed)
     stages = Stages(plan.training + plan.production)
     with one_thread(), ExitStack() as servers:
