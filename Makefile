@@ -37,7 +37,7 @@ check: $(INSTALLED)  ## Check style, types and the arrows between the packages.
 
 test: check  ## Run all checks and tests; slow ones too, on JOBS processes.
 	@echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples fail})"
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile -m "not full"
+	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not full"
 
 test-full: $(INSTALLED)  ## Run the studies in full size as well.
 	@$(BIN)/python -m pytest -m full
