@@ -108,7 +108,8 @@ def _folder(out: Path, plan: DemoPlan, study: str, seed: int) -> Path:
             f"{out} holds something else", "Give an empty folder, or one that a demo made: --out DIR"
         )
     out.mkdir(parents=True, exist_ok=True)
-    mark.write_text("Made by: foveal demo\n")
+    if not mark.is_file():
+        mark.write_text("Made by: foveal demo\n")
     folder = out / f"{study}-{plan.training}-{seed}"
     folder.mkdir(exist_ok=True)
     return folder
