@@ -7,6 +7,7 @@ set in the environment stays as it is, and everything is given back afterwards.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -120,8 +121,9 @@ class Connection:
 
 
 def quiet() -> None:
-    """Keep MLflow's progress notes off the terminal; for commands, before MLflow is imported."""
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    """Keep MLflow's progress notes off the terminal, whether it was imported before or not; for commands."""
+    level = os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    logging.getLogger("mlflow").setLevel(level.upper())
 
 
 @contextmanager
