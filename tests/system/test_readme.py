@@ -46,7 +46,8 @@ def server(command, folder, environ, address):
             wait_for(address, process)
             yield process
         finally:
-            process.send_signal(signal.SIGINT)
+            # Programs in the background may ignore Ctrl-C; ours promises to heed it.
+            process.send_signal(signal.SIGINT if command.startswith("foveal") else signal.SIGTERM)
             assert process.wait(60) is not None
 
 

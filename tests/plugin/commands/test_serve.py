@@ -118,6 +118,15 @@ def test_everything_starts_and_stops_in_order(served, diary):
     assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
+@pytest.fixture
+def attached():
+    """Run as in a terminal, also where the tests themselves are detached from theirs."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("attached")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_every_way_of_stopping(served, diary, number):
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
