@@ -36,7 +36,7 @@ check: $(INSTALLED)  ## Check style, types and the arrows between the packages.
 	@$(BIN)/lint-imports >.lint-imports.log || { cat .lint-imports.log; exit 1; }
 
 test: check  ## Run all checks and tests; slow ones too, on JOBS processes.
-	@echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples fail})"
+	@echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples are skipped})"
 	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not full"
 
 test-full: $(INSTALLED)  ## Run the studies in full size as well.
