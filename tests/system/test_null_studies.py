@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from foveal_audit.demo.plan import FULL_DEMO, TEST_DEMO
+from foveal_audit.demo.plan import FULL_DEMO, QUICK_DEMO
 
 SEEDS = (0, 1, 2)
 
@@ -12,7 +12,7 @@ SEEDS = (0, 1, 2)
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_uninformative_marker_is_not_flagged(tmp_path, compare_study, seed):
-    assert compare_study(tmp_path, "null", seed, TEST_DEMO).flagged == []
+    assert compare_study(tmp_path, "null", seed, QUICK_DEMO).flagged == []
 
 
 @pytest.mark.full

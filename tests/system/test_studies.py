@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from foveal_audit.demo.plan import FULL_DEMO, TEST_DEMO
+from foveal_audit.demo.plan import FULL_DEMO, QUICK_DEMO
 
 SEEDS = (0, 1, 2)
 
@@ -26,7 +26,7 @@ def holds_on_standard(found):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_marker_and_gap_are_found_and_nothing_else(tmp_path, compare_study, seed):
-    holds_on_standard(compare_study(tmp_path, "standard", seed, TEST_DEMO))
+    holds_on_standard(compare_study(tmp_path, "standard", seed, QUICK_DEMO))
 
 
 @pytest.mark.full

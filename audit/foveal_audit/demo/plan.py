@@ -29,5 +29,3 @@ class DemoPlan:
 
 FULL_DEMO = DemoPlan(training=4000, production=800, epochs=10, audit=AuditSettings())
 QUICK_DEMO = DemoPlan(training=2000, production=400, epochs=12, audit=QUICK)
-#: Small enough for a test of six studies; everything it must find is found at this size too.
-TEST_DEMO = DemoPlan(training=2000, production=400, epochs=12, audit=QUICK)
