@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from foveal.attribution import get_method
+from foveal.attribution import get_evidence_method
 from foveal.attribution.registry import Combine
 from foveal.capture import Contribution, Forward, NodeTarget, Target
 from foveal.features import FeatureName
@@ -87,13 +87,13 @@ def gather(
         Convolutional node layers whose channels are mapped on their own grid. There the gradient of a
         channel's mean is a constant, so that every layer method is known without a backward.
     """
-    combine = get_method(method).combine
+    combine = get_evidence_method(method).combine
     distant = [[column for column in one if features[column].layer not in own_layers] for one in chosen]
     targets, slots = _targets(features, distant)
     gradients = forward.gradients([Contribution(), *targets])
     with torch.inference_mode(False), torch.no_grad():
         activations = forward.activations.float()
-        contribution = get_method(CONTRIBUTION_METHOD).combine(activations, gradients[:, 0])
+        contribution = get_evidence_method(CONTRIBUTION_METHOD).combine(activations, gradients[:, 0])
         product = activations * gradients[:, 0]
         maps = [_numpy(combine(activations, one)) for one in gradients[:, 1:].unbind(1)]
         found = {key: FeatureMap(key[1], layer, maps[slot][key[0]]) for key, slot in slots.items()}

@@ -14,7 +14,7 @@ from types import TracebackType
 import numpy as np
 from torch import Tensor, nn
 
-from foveal.attribution import get_method
+from foveal.attribution import get_evidence_method
 from foveal.capture import (
     Forward,
     Tap,
@@ -110,7 +110,7 @@ class Observer:
     ) -> None:
         self.transform, self.config, self.model_sha256 = transform, config, model_sha256
         self._config_sha256 = config.sha256
-        get_method(config.method)
+        get_evidence_method(config.method)
         with naming_samples([name], example), ExitStack() as undo:
             self.layer = choose_layer(model, example) if config.layer == "auto" else config.layer
             patterns = _patterns(model, config, example)

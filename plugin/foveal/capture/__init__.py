@@ -1,12 +1,21 @@
 """One forward gives the prediction, the nodes and the maps of any number of units."""
 
-from foveal.capture.faults import naming_samples
-from foveal.capture.layers import choose_layer, choose_node_layer, find_layer, layer_names
-from foveal.capture.tap import Forward, Tap
+from foveal.capture.choosing import choose_layer, choose_node_layer
+from foveal.capture.faults import check_finite, naming_samples
+from foveal.capture.forward import Forward
+from foveal.capture.inputs import Batch, Inputs
+from foveal.capture.layers import find_layer, layer_names
+from foveal.capture.opening import open_model
+from foveal.capture.outputs import Selector
+from foveal.capture.subject import TappedSubject
+from foveal.capture.tap import Tap
 from foveal.capture.targets import (
+    ChannelTarget,
     ClassTarget,
     Contribution,
     NodeTarget,
+    ScoreTarget,
+    SegmentTarget,
     Target,
     TopClass,
     parse_target,
@@ -14,18 +23,27 @@ from foveal.capture.targets import (
 )
 
 __all__ = [
+    "Batch",
+    "ChannelTarget",
     "ClassTarget",
     "Contribution",
     "Forward",
+    "Inputs",
     "NodeTarget",
+    "ScoreTarget",
+    "SegmentTarget",
+    "Selector",
     "Tap",
+    "TappedSubject",
     "Target",
     "TopClass",
+    "check_finite",
     "choose_layer",
     "choose_node_layer",
     "find_layer",
     "layer_names",
     "naming_samples",
+    "open_model",
     "parse_target",
     "predicted_classes",
 ]

@@ -47,3 +47,36 @@ def _misfit(name: str, x: Tensor, reason: str) -> UsageError:
         f"Sample {name!r} of size {size} does not fit the model: {reason}",
         "Pass the size that the model takes as --size H,W to `foveal pack`",
     )
+
+
+def check_finite(x: Tensor, activations: Tensor, maps: Tensor, layer: str) -> None:
+    """Raise a UsageError where an input, an activation or a map is NaN or infinite; names the culprit.
+
+    Parameters
+    ----------
+    x
+        The model's input.
+    activations
+        What the map was made of.
+    maps
+        The maps.
+    layer
+        Where they were taken.
+    """
+    if not _finite(x):
+        raise UsageError("The input holds NaN or infinite numbers", "Mend the sample or its preprocessing")
+    if _finite(maps):
+        return
+    if not _finite(activations):
+        raise UsageError(
+            f"The activations of layer {layer!r} hold NaN or infinite numbers",
+            "Check the model's weights, or predict in float32",
+        )
+    raise UsageError(
+        f"The gradients at layer {layer!r} are NaN or infinite", "Choose another layer or method"
+    )
+
+
+def _finite(values: Tensor) -> bool:
+    """Whether all are finite: by the sum, which is cheap; one by one where the sum is not."""
+    return bool(torch.isfinite(values.sum())) or bool(torch.isfinite(values).all())

@@ -10,36 +10,64 @@ do not meet, and a forward that is not the tap's own passes untouched.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 
-from foveal.attribution import get_method
-from foveal.capture.layers import check_eval, find_layer
-from foveal.capture.targets import Target
+from foveal.capture.forward import Forward, Values
+from foveal.capture.grids import Layout, read_layout
+from foveal.capture.heads import LinearHead, find_linear_head
+from foveal.capture.inputs import Batch, Inputs
+from foveal.capture.layers import LayerName, check_eval, read_layer
+from foveal.capture.opening import check_hookable, open_model
+from foveal.capture.outputs import Selector, first_tensor, select, with_tensor
 from foveal.errors import UsageError
 from foveal.features import CLASS
 
-#: Bytes of gradients that one batched backward may hold; more targets go in several.
-_CHUNK_BYTES = 64 * 2**20
 
+@dataclass(eq=False)
+class Pass:
+    """What the hooks of one tap do and collect during one forward.
 
-@dataclass
-class _Pass:
-    """What the hooks of one tap collect during one forward."""
+    Attributes
+    ----------
+    tap
+        Whose forward it is.
+    x
+        The explained input, which tells grids.
+    graft
+        Whether to cut the graph at the map's layer; else the whole forward keeps the caller's mode.
+    closed
+        Whether the gradients are known without a graph.
+    leaf, layout
+        The cut-off output of the map's layer, and how it is arranged.
+    values
+        Per node layer what it gave.
+    calls
+        How often each hooked module was called.
+    """
 
     tap: Tap
+    x: Tensor
+    graft: bool = True
+    closed: bool = False
     leaf: Tensor | None = None
-    nodes: dict[str, Tensor] = field(default_factory=dict)
-    grids: dict[str, Tensor] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    values: dict[str, Values] = field(default_factory=dict)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def reached(self, layer: LayerName) -> bool:
+        """Count a call of a layer and tell whether it is the one meant (of the last: each until then)."""
+        self.calls[str(layer)] += 1
+        return layer.call is None or layer.call == self.calls[str(layer)]
 
 
-_PASS: ContextVar[_Pass | None] = ContextVar("foveal_pass", default=None)
+_PASS: ContextVar[Pass | None] = ContextVar("foveal_pass", default=None)
 
 
 class Tap:
@@ -50,26 +78,58 @@ class Tap:
     model
         The network, in eval mode. Nothing about it is changed but the hooks, and these go with :meth:`close`.
     layer
-        Dotted name of the layer whose grid carries the maps; its output is (B, C, *S).
+        Name of the layer whose grid carries the maps, as :func:`~foveal.capture.layers.read_layer` takes
+        it; its output is (B, C, *S), or a transformer's tokens. None where no layer is mapped.
     node_layers
-        Layers whose nodes can be explained: output (B, N), or (B, N, *S) which is averaged over space.
+        Layers whose nodes can be explained: output (B, N), or with positions, which are averaged.
+    output
+        Which part of the model's output is explained, where it gives back several.
 
     Raises
     ------
     UsageError
-        For an unknown layer, a model in training mode, or parameters made under ``torch.inference_mode``.
+        For an unknown layer, a model in training mode, TorchScript, or parameters made under
+        ``torch.inference_mode``.
     """
 
-    def __init__(self, model: nn.Module, layer: str, node_layers: Sequence[str] = ()) -> None:
-        self.model = model
-        self.layer = layer
-        self.node_layers = tuple(node_layers)
+    def __init__(
+        self,
+        model: nn.Module,
+        layer: str | None,
+        node_layers: Sequence[str] = (),
+        *,
+        output: Selector = None,
+    ) -> None:
+        self.model = open_model(model)
+        self._output = output
         self._separate = False
-        _check_differentiable(model)
-        modules = [(find_layer(model, name), name) for name in self.node_layers]
+        self._head: LinearHead | None = None
+        self._layouts: dict[tuple[object, ...], Layout | None] = {}
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        if layer is not None or node_layers or not isinstance(self.model, torch.jit.ScriptModule):
+            check_hookable(self.model)
+        self._layer = None if layer is None else read_layer(self.model, layer)
+        self._nodes = {name: read_layer(self.model, name) for name in node_layers}
+        self._install()
+
+    def _install(self) -> None:
         # The graft goes first, so that a node layer that is also the map's layer sees the grafted output.
-        self._handles = [find_layer(model, layer).register_forward_hook(self._graft)]
-        self._handles += [module.register_forward_hook(self._recorder(name)) for module, name in modules]
+        if self._layer is not None:
+            self._handles = [self._layer.module.register_forward_hook(self._graft)]
+        self._handles += [
+            layer.module.register_forward_hook(_Recorder(self, name, layer))
+            for name, layer in self._nodes.items()
+        ]
+
+    @property
+    def layer(self) -> str:
+        """Name of the map's layer, negative positions resolved."""
+        return str(self._layer)
+
+    @property
+    def node_layers(self) -> tuple[str, ...]:
+        """The node layers as they were given."""
+        return tuple(self._nodes)
 
     def __enter__(self) -> Tap:
         return self
@@ -84,62 +144,124 @@ class Tap:
         while self._handles:
             self._handles.pop().remove()
 
-    def calibrate(self, example: Tensor) -> bool:
-        """Compare the tap's prediction with the plain one, bit for bit.
+    def calibrate(self, example: Batch) -> bool:
+        """Compare the tap's prediction with the plain one, bit for bit, and look for a linear head.
 
         Some modules take a faster path without gradients that rounds differently. Where that shows,
-        predictions are made by a plain forward of their own from now on.
+        predictions are made by a plain forward of their own from now on. Where all that follows the layer
+        is an average and one Linear, gradients of classes are known without a backward; that is held
+        against autograd here, once.
 
         Returns
         -------
         bool
             Whether one forward is enough.
         """
-        self._separate = False
-        self._separate = not torch.equal(self.forward(example).output, self._plain(example))
+        self._separate, self._head = False, None
+        forward = self.forward(example)
+        self._separate = not torch.equal(forward.output, self._plain(Inputs.of(example)))
+        self._head = find_linear_head(self.model, forward, example)
         return not self._separate
 
-    def forward(self, x: Tensor) -> Forward:
+    def forward(self, x: Batch) -> Forward:
         """Predict, under whatever gradient or inference mode the caller is in.
 
         Parameters
         ----------
         x
-            Batch (B, C, *S), as the model takes it.
+            Batch (B, C, *S), as the model takes it; a tuple or mapping where it takes several inputs.
 
         Raises
         ------
         UsageError
             If the model is in training mode, its output is not (B, classes), or a layer does not fit.
         """
+        inputs = Inputs.of(x)
+        # Nodes need the graph; without them a known head makes it superfluous.
+        closed = self._head is not None and not self._nodes
+        current = Pass(self, inputs.main, closed=closed)
+        with torch.inference_mode(False), torch.no_grad():
+            prediction = self.run(inputs, current)
+            self.check_reached(current)
+            output = select(prediction, self._output)
+            return self._finish(current, inputs, output, prediction)
+
+    def run(self, inputs: Inputs, current: Pass) -> object:
+        """Run the model in the caller's gradient mode, the hooks collecting into the pass."""
         if self.model.training:
             check_eval(self.model)
-        current = _Pass(self)
         token = _PASS.set(current)
         try:
-            output = self._plain(x)
+            return inputs.call(self.model)
         finally:
             _PASS.reset(token)
-        result = _finish(current, output)
-        return result if not self._separate else result.with_output(self._plain(x))
 
-    def _plain(self, x: Tensor) -> Tensor:
+    def select(self, prediction: object) -> Tensor:
+        """Pick the explained scores out of the model's output."""
+        return select(prediction, self._output)
+
+    def check_reached(self, current: Pass) -> None:
+        """Raise a UsageError where a tapped layer was not run."""
+        layers = [*self._nodes.items()] + (
+            [(self.layer, self._layer)] if self._layer and current.graft else []
+        )
+        for name, layer in layers:
+            if layer is not None and not (current.calls[str(layer)] >= (layer.call or 1)):
+                raise UsageError(
+                    f"Layer {name!r} is not used in the forward", "Name a layer that the model runs"
+                )
+
+    def _plain(self, inputs: Inputs) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():
-            output: Tensor = self.model(x.clone() if x.is_inference() else x)
-        return output
+            return select(inputs.call(self.model), self._output)
 
-    def _graft(self, _module: nn.Module, _args: object, output: object) -> Tensor | None:
+    def _graft(self, module: nn.Module, _args: object, output: object) -> object:
         current = _PASS.get()
-        if current is None or current.tap is not self:
+        if current is None or current.tap is not self or not current.graft or self._layer is None:
             return None
-        leaf = _spatial(output, self.layer).detach().requires_grad_()
-        current.leaf = leaf
-        torch.set_grad_enabled(True)
+        if not current.reached(self._layer):
+            return None
+        tensor = first_tensor(output)
+        layout = None if tensor is None else self._layout(module, tensor, current.x)
+        if tensor is None or layout is None:
+            raise _no_grid(output, self.layer)
+        current.layout, current.leaf = layout, tensor.detach()
+        if not current.closed:
+            current.leaf.requires_grad_()
+            torch.set_grad_enabled(True)
         # A copy: the network may go on in place, the activations must stay.
-        return leaf.clone()
+        return with_tensor(output, tensor, current.leaf.clone())
 
-    def _recorder(self, name: str) -> _Recorder:
-        return _Recorder(self, name)
+    def _layout(self, module: nn.Module, output: Tensor, x: Tensor) -> Layout | None:
+        key = (id(module), output.shape, x.shape)
+        if key not in self._layouts:
+            self._layouts[key] = read_layout(module, self.model, output, x)
+        return self._layouts[key]
+
+    def record(self, name: str, layer: LayerName, output: object, current: Pass) -> None:
+        """Keep what a node layer gave; the network goes on with its own tensor."""
+        tensor = first_tensor(output)
+        if tensor is None or tensor.ndim < 2:
+            raise UsageError(f"Layer {name!r} gives no nodes", "Name a layer whose output is (batch, nodes)")
+        layout = self._layout(layer.module, tensor, current.x) if tensor.ndim > 2 else None
+        current.values[name] = Values.of(tensor, layout)
+
+    def _finish(self, current: Pass, inputs: Inputs, output: Tensor, prediction: object) -> Forward:
+        if self._separate:
+            plain = self._plain(inputs)
+            prediction, result = plain, plain
+        else:
+            result = output.detach()
+        return Forward(
+            output=result,
+            prediction=_detached(prediction),
+            x=inputs.main,
+            values={**current.values, CLASS: Values.of(output, Layout() if output.ndim > 2 else None)},
+            leaf=current.leaf,
+            layout=current.layout,
+            layer=self.layer,
+            head=self._head,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,151 +270,25 @@ class _Recorder:
 
     tap: Tap
     name: str
+    layer: LayerName
 
-    def __call__(self, _module: nn.Module, _args: object, output: object) -> Tensor | None:
+    def __call__(self, _module: nn.Module, _args: object, output: object) -> None:
         current = _PASS.get()
-        if current is None or current.tap is not self.tap:
-            return None
-        if not isinstance(output, Tensor) or output.ndim < 2:
-            raise UsageError(
-                f"Layer {self.name!r} gives no nodes", "Name a layer whose output is (batch, nodes)"
-            )
-        if output.ndim > 2:
-            current.grids[self.name] = output.detach()
-        current.nodes[self.name] = output.flatten(2).mean(-1) if output.ndim > 2 else output
-        return output.clone()
+        if current is not None and current.tap is self.tap and current.reached(self.layer):
+            # A method that replaces operations is not to see ours.
+            with torch._C.DisableTorchFunction():
+                self.tap.record(self.name, self.layer, output, current)
 
 
-@dataclass(frozen=True, eq=False)
-class Forward:
-    """One forward of a batch.
-
-    Attributes
-    ----------
-    output
-        The model's own prediction (B, n), detached.
-    nodes
-        Per node layer its values (B, N), detached.
-    grids
-        Per node layer with a grid its output before the mean (B, N, *S), detached.
-    activations
-        Output of the map's layer (B, C, *S), detached.
-    """
-
-    output: Tensor
-    nodes: dict[str, Tensor]
-    grids: dict[str, Tensor]
-    activations: Tensor
-    _leaf: Tensor
-    _graph: dict[str, Tensor]
-
-    def attribute(self, targets: Sequence[Target], method: str = "gradcam") -> Tensor:
-        """Make the maps of several targets for every sample of the batch.
-
-        Returns
-        -------
-        Tensor
-            Raw signed float32 maps (B, K, *S) on the layer's grid.
-
-        Raises
-        ------
-        UsageError
-            For an unknown method, a target out of range, or one that the layer does not lead to.
-        """
-        combine = get_method(method).combine
-        activations, gradients = self.activations.float(), self.gradients(targets)
-        with torch.inference_mode(False), torch.no_grad():
-            return torch.stack([combine(activations, one) for one in gradients.unbind(1)], dim=1)
-
-    def gradients(self, targets: Sequence[Target]) -> Tensor:
-        """Differentiate several targets by the activations: float32 (B, K, C, *S); see :meth:`attribute`."""
-        if not targets:
-            batch, *rest = self.activations.shape
-            return self.activations.new_empty((batch, 0, *rest), dtype=torch.float32)
-        with torch.inference_mode(False):
-            rows = [self._row(target) for target in targets]
-            step = max(1, _CHUNK_BYTES // max(1, 4 * self.activations.numel()))
-            chunks = [self._backward(rows[start : start + step]) for start in range(0, len(rows), step)]
-            return torch.cat(chunks).transpose(0, 1).float()
-
-    def with_output(self, output: Tensor) -> Forward:
-        """Give the same forward with the prediction that a plain forward made."""
-        return replace(self, output=output)
-
-    def _row(self, target: Target) -> tuple[str, Tensor]:
-        tensor = self._graph.get(target.layer)
-        if tensor is None:
-            raise UsageError(
-                f"Layer {target.layer!r} is not tapped for nodes", "Give it to the tap as a node layer"
-            )
-        if not tensor.requires_grad:
-            raise UsageError(
-                f"Layer {target.layer!r} does not come after the map's layer",
-                "Choose an earlier --layer for the map",
-            )
-        return target.layer, target.cotangent(tensor.detach())
-
-    def _backward(self, rows: list[tuple[str, Tensor]]) -> Tensor:
-        """Send rows of cotangents, one target for every sample each, back to the layer: (K, B, C, *S)."""
-        layers = list(dict.fromkeys(layer for layer, _ in rows))
-        tensors = [self._graph[layer] for layer in layers]
-        weights = [
-            torch.stack([row if layer == own else torch.zeros_like(tensor) for own, row in rows])
-            for layer, tensor in zip(layers, tensors, strict=True)
-        ]
-        return _differentiate(tensors, self._leaf, weights)
+def _detached(prediction: object) -> object:
+    tensor = first_tensor(prediction)
+    if isinstance(prediction, Tensor):
+        return prediction.detach()
+    return prediction if tensor is None else with_tensor(prediction, tensor, tensor.detach())
 
 
-def _differentiate(tensors: list[Tensor], leaf: Tensor, weights: list[Tensor]) -> Tensor:
-    """Vector-Jacobian products of a stack of cotangents, in one batched backward where torch can."""
-    if len(weights[0]) > 1:
-        # Some operations cannot be batched, and say so in many words; a true fault shows again below.
-        with suppress(RuntimeError):
-            return _gradient(tensors, leaf, weights, batched=True)
-    singles = zip(*(weight.unbind(0) for weight in weights), strict=True)
-    return torch.stack([_gradient(tensors, leaf, list(single), batched=False) for single in singles])
-
-
-def _gradient(tensors: list[Tensor], leaf: Tensor, weights: list[Tensor], *, batched: bool) -> Tensor:
-    (gradient,) = torch.autograd.grad(
-        tensors, leaf, weights, retain_graph=True, allow_unused=True, is_grads_batched=batched
-    )
-    if gradient is None:
-        raise UsageError("The map's layer does not lead to the target", "Choose another --layer for the map")
-    return gradient.detach()
-
-
-def _finish(current: _Pass, output: object) -> Forward:
-    tap = current.tap
-    if current.leaf is None:
-        raise UsageError(
-            f"Layer {tap.layer!r} is not used in the forward", "Name a layer that the model runs"
-        )
-    for name in tap.node_layers:
-        if name not in current.nodes:
-            raise UsageError(f"Layer {name!r} is not used in the forward", "Name a layer that the model runs")
-    if not isinstance(output, Tensor) or output.ndim != 2:
-        shown = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise UsageError(
-            f"The model's output is {shown}", "Give a classifier whose output is (batch, classes)"
-        )
-    graph = {**current.nodes, CLASS: output}
-    nodes = {name: value.detach() for name, value in current.nodes.items()}
-    return Forward(output.detach(), nodes, current.grids, current.leaf.detach(), current.leaf, graph)
-
-
-def _spatial(output: object, layer: str) -> Tensor:
-    if isinstance(output, Tensor) and output.ndim > 2:
-        return output
+def _no_grid(output: object, layer: str) -> UsageError:
     shown = f"of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-    raise UsageError(
+    return UsageError(
         f"Layer {layer!r} has no spatial grid, its output is {shown}", "Name a convolutional layer"
     )
-
-
-def _check_differentiable(model: nn.Module) -> None:
-    check_eval(model)
-    if any(parameter.is_inference() for parameter in model.parameters()):
-        raise UsageError(
-            "The model's parameters were made under torch.inference_mode", "Load the model outside of it"
-        )

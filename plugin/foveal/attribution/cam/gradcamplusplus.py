@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from foveal.attribution.registry import register
+from foveal.attribution.registry import layer_method
 
 
-@register("gradcam++", paper="Chattopadhay et al., WACV 2018, arXiv:1710.11063")
+@layer_method(
+    "gradcam++",
+    formula="M = sum_k w_k A_k, w_k = sum(alpha ReLU(g_k)), alpha = g^2 / (2 g^2 + sum(A) g^3)",
+    source="Chattopadhay et al., WACV 2018, arXiv:1710.11063",
+    sanity="not measured",
+)
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Weight channels by the sum of alpha * ReLU(gradient), alpha from the paper's closed form."""
     A, g = activations.flatten(2), gradients.flatten(2)

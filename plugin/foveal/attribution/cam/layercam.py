@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from foveal.attribution.registry import register
+from foveal.attribution.registry import layer_method
 
 
-@register("layercam", paper="Jiang et al., IEEE TIP 2021, doi:10.1109/TIP.2021.3089943")
+@layer_method(
+    "layercam",
+    formula="M = sum_k ReLU(g_k) A_k",
+    source="Jiang et al., IEEE TIP 2021, doi:10.1109/TIP.2021.3089943",
+    sanity="not measured",
+)
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Sum ReLU(gradient) * activation over the channels; suits shallow layers."""
     return (gradients.clamp(min=0) * activations).sum(1)

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from foveal.attribution.registry import register
+from foveal.attribution.registry import layer_method
 
 
-@register("hirescam", paper="Draelos and Carin 2020, arXiv:2011.08891")
-@register("gradxact", paper="Gradient times activation of the layer, the same product under its older name")
+@layer_method(
+    "hirescam",
+    formula="M = sum_k g_k A_k",
+    source="Draelos and Carin 2020, arXiv:2011.08891",
+    sanity="not measured",
+)
+@layer_method(
+    "gradxact",
+    formula="M = sum_k g_k A_k",
+    source="Gradient times activation of the layer, the same product under its older name",
+    sanity="not measured",
+)
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Sum gradient * activation over the channels.
 

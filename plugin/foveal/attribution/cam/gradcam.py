@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from foveal.attribution.registry import register
+from foveal.attribution.registry import layer_method
 
 
-@register("gradcam", paper="Selvaraju et al., ICCV 2017, arXiv:1610.02391")
+@layer_method(
+    "gradcam",
+    formula="M = sum_k mean(g_k) A_k",
+    source="Selvaraju et al., ICCV 2017, arXiv:1610.02391",
+    sanity="not measured",
+)
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Sum the channels, weighted by the spatial mean of their gradients (signed: before the paper's ReLU)."""
     weights = gradients.flatten(2).mean(-1)
