@@ -10,9 +10,9 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LAZY = {"Library": "foveal.library", "explain": "foveal.explaining"}
+_LAZY = {"Library": "foveal.library", "Watch": "foveal.watching", "explain": "foveal.explaining"}
 
-__all__ = ["Library", "__version__", "explain"]
+__all__ = ["Library", "Watch", "__version__", "explain"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the room exports

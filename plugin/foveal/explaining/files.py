@@ -6,17 +6,18 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from foveal import __version__
-from foveal.crops import enlarge
 from foveal.errors import EnvironmentFault
-from foveal.explaining.samples import SampleExplainer, SampleExplanation
-from foveal.samples.render import overlay
+from foveal.explaining.pictures import draw
+from foveal.explaining.requests import all_options
+from foveal.explaining.samples import Finding, Prediction, SampleExplainer, SampleExplanation
 
 
 def unique_stems(paths: Sequence[Path]) -> list[str]:
@@ -42,6 +43,8 @@ def write_explanation(
 ) -> dict[str, Any]:
     """Write the three files of a sample and give back what STEM.json holds.
 
+    STEM.npy is the raw map (h, w) of one target, or (K, h, w) of several.
+
     Raises
     ------
     EnvironmentFault
@@ -49,71 +52,106 @@ def write_explanation(
     """
     report = describe(explained, explainer)
     report["files"] = {kind: str(folder / f"{stem}.{kind}") for kind in ("npy", "png", "json")}
-    array, picture = io.BytesIO(), io.BytesIO()
-    np.save(array, explained.map)
-    heat = enlarge(explained.map, explained.pixels.shape[:2])
-    overlay(explained.pixels, heat, explained.regions, _caption(report)).save(picture, "PNG")
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for kind, content in (
-            ("npy", array.getvalue()),
-            ("png", picture.getvalue()),
-            ("json", text.encode()),
-        ):
-            _write_whole(folder / f"{stem}.{kind}", content)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"Folder '{folder}' cannot be written: {error.strerror}", "Choose another with -o"
-        ) from error
+    array = io.BytesIO()
+    maps = [finding.map for finding in explained.findings]
+    np.save(array, maps[0] if len(maps) == 1 else np.stack(maps))
+    contents = {
+        f"{stem}.npy": array.getvalue(),
+        f"{stem}.png": as_png(draw(explained)),
+        f"{stem}.json": as_json(report),
+    }
+    write_files(folder, contents)
     return report
 
 
 def describe(explained: SampleExplanation, explainer: SampleExplainer) -> dict[str, Any]:
     """Say in plain values what was predicted and found, and by which model, layer and method."""
+    maps = [_describe_map(finding) for finding in explained.findings]
+    single = {"target": maps[0]["target"], "map": maps[0]["map"]} if len(maps) == 1 else {}
+    training = explainer.training
     return {
         "sample": explained.sample,
         "sample_sha256": explained.sha256,
         "shape": list(explained.pixels.shape),
-        "prediction": {
-            "class": explained.predicted,
-            "label": explained.label,
-            "probability": _probability(explained),
-            "scores": list(explained.scores),
-        },
-        "target": explainer.target,
-        "method": explainer.method,
-        "layer": explainer.layer,
+        "prediction": describe_prediction(explained.prediction),
+        **single,
+        "targets": [finding.target for finding in explained.findings],
+        "method": explained.method.name,
+        "options": all_options(explained.method, explained.options),
+        "seed": explainer.seed,
+        "training_samples": 0 if training is None else len(training),
+        "sanity": explained.method.sanity,
+        "for_viewing_only": explained.method.sanity == "fails",
+        "layer": explained.layer,
         "model": explainer.model.name,
         "model_sha256": explainer.model.sha256,
-        "map": {
-            "grid": list(explained.map.shape),
-            "min": float(explained.map.min()),
-            "max": float(explained.map.max()),
-        },
+        "maps": maps,
+        "smoothing": _describe_smoothing(explained.smoothing),
         "boxes": [
-            {"number": number, "window": list(region.window), "score": round(region.score, 6)}
-            for number, region in enumerate(explained.regions, start=1)
+            {
+                "number": number,
+                "target": finding.target,
+                "window": list(region.window),
+                "score": round(region.score, 6),
+            }
+            for finding in explained.findings
+            for number, region in enumerate(finding.regions, start=1)
         ],
         "timings_ms": explained.timings,
         "foveal": __version__,
     }
 
 
-def _probability(explained: SampleExplanation) -> float:
-    """Softmax of the predicted class; for one logit, the sigmoid on the predicted side."""
-    scores = np.array(explained.scores, dtype=np.float64)
-    if len(scores) == 1:
-        return float(1 / (1 + np.exp(-abs(scores[0]))))
-    weights = np.exp(scores - scores.max())
-    return float(weights[explained.predicted] / weights.sum())
+def describe_prediction(prediction: Prediction) -> dict[str, Any]:
+    """Say in plain values what the model says."""
+    return {
+        "class": prediction.index,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "scores": list(prediction.scores),
+    }
 
 
-def _caption(report: dict[str, Any]) -> str:
-    prediction = report["prediction"]
-    name = prediction["label"] or f"class {prediction['class']}"
-    shown = f"{report['method']} of {report['target']} at {report['layer']}"
-    return f"{name} ({prediction['probability']:.2f}); {shown}"
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, made where it is missing; each is whole or not there.
+
+    Raises
+    ------
+    EnvironmentFault
+        If the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _write_whole(folder / name, content)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"Folder '{folder}' cannot be written: {error.strerror}", "Choose another with -o"
+        ) from error
+
+
+def as_png(picture: Image.Image) -> bytes:
+    """Encode a picture."""
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def as_json(report: Mapping[str, Any]) -> bytes:
+    """Encode plain values for people to read."""
+    return (json.dumps(report, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _describe_map(finding: Finding) -> dict[str, Any]:
+    low, high = float(finding.map.min()), float(finding.map.max())
+    return {"target": finding.target, "map": {"grid": list(finding.map.shape), "min": low, "max": high}}
+
+
+def _describe_smoothing(sigma: float | None) -> dict[str, Any] | None:
+    """Say how far the drawn and searched copy differs from the raw map."""
+    if sigma is None:
+        return None
+    return {"sigma_cells": round(sigma, 4), "of": ["png", "boxes"], "raw": ["npy"]}
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -1,25 +1,86 @@
-"""Explain image files with a loaded model: prediction, map and the objects on it."""
+"""Explain image files with a loaded model: prediction, maps and the objects on them."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from foveal.archives.model import AuditedModel
-from foveal.attribution import get_method
-from foveal.capture import Tap, choose_layer, naming_samples, parse_target, predicted_classes
-from foveal.explaining.explanation import target_layers
-from foveal.regions import Region, find_regions
+from foveal.attribution import InputMethod, Method, get_method
+from foveal.capture import naming_samples
+from foveal.explaining.mapping import Mapper, timed
+from foveal.regions import FINE, Region, find_regions, smooth
 from foveal.samples.images import Pixels, decode_image, read_file
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the model says of a sample.
+
+    Attributes
+    ----------
+    scores
+        The model's raw outputs; where it has one at every position, their means.
+    index
+        The predicted class.
+    label
+        Its name, where the model states one.
+    probability
+        Softmax of the predicted class; for one logit, the sigmoid on the predicted side.
+    """
+
+    scores: tuple[float, ...]
+    index: int
+    label: str | None
+    probability: float
+
+    @classmethod
+    def of(cls, output: Tensor, labels: Sequence[str]) -> Prediction:
+        """Read the output (1, n) or (1, n, *S) for a single sample."""
+        scores = (output.flatten(2).mean(-1) if output.ndim > 2 else output)[0].double()
+        if len(scores) == 1:
+            index, probability = int(scores[0] > 0), torch.sigmoid(scores[0].abs())
+        else:
+            index = int(scores.argmax())
+            probability = scores.softmax(0)[index]
+        label = labels[index] if index < len(labels) else None
+        return cls(tuple(scores.tolist()), index, label, float(probability))
+
+    @property
+    def name(self) -> str:
+        """The class for people."""
+        return self.label or f"class {self.index}"
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The map of one target, and what was found on it.
+
+    Attributes
+    ----------
+    target
+        As it was asked for.
+    map
+        Raw signed map, float32 (h, w).
+    shown
+        The map that is drawn and searched: the raw one, or a smoothed copy.
+    regions
+        The objects on it.
+    """
+
+    target: str
+    map: NDArray[np.float32]
+    shown: NDArray[np.floating]
+    regions: tuple[Region, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +95,17 @@ class SampleExplanation:
         Hash of the file's bytes.
     pixels
         The original sample (H, W, C).
-    scores
-        The model's raw outputs.
-    predicted
-        The predicted class.
-    label
-        Its name, where the model states one.
-    map
-        Raw signed map, float32 (h, w), on the layer's grid.
-    regions
-        The objects on the map.
+    x
+        The sample as the model took it (1, C, h, w).
+    prediction
+        What the model says.
+    method, options, layer
+        How the maps were made; layer ``input`` where they lie on the input.
+    findings
+        One per target.
+    smoothing
+        Standard deviation, in cells of the map, of the smoothed copy that is drawn and searched; None where
+        the raw map is.
     timings
         Milliseconds of wall time per step.
     """
@@ -51,16 +113,18 @@ class SampleExplanation:
     sample: str
     sha256: str
     pixels: Pixels
-    scores: tuple[float, ...]
-    predicted: int
-    label: str | None
-    map: NDArray[np.float32]
-    regions: tuple[Region, ...]
+    x: Tensor
+    prediction: Prediction
+    method: Method
+    options: Mapping[str, Any]
+    layer: str
+    findings: tuple[Finding, ...]
+    smoothing: float | None
     timings: dict[str, float]
 
 
 class SampleExplainer:
-    """Explains files one by one with one tap on the model; a context manager.
+    """Explains files one by one; a context manager.
 
     Parameters
     ----------
@@ -68,23 +132,43 @@ class SampleExplainer:
         The loaded model.
     method, layer
         Override the model's own configuration.
-    target
-        ``top``, ``contribution``, ``class:K`` or ``LAYER:INDEX``.
+    targets
+        ``top``, ``contribution``, ``class:K``, ``LAYER:INDEX`` and the like.
+    options
+        The method's own options.
+    seed, training
+        For methods that draw, or need samples.
 
     Raises
     ------
     UsageError
-        For an unknown method or a target that cannot be read.
+        For an unknown method or option, or a target that cannot be read.
     """
 
     def __init__(
-        self, model: AuditedModel, *, method: str | None = None, layer: str | None = None, target: str = "top"
+        self,
+        model: AuditedModel,
+        *,
+        method: str | None = None,
+        layer: str | None = None,
+        targets: Sequence[str] = ("top",),
+        options: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        training: Tensor | None = None,
     ) -> None:
-        self.model, self.target = model, target
-        self.method = get_method(method or model.config.method).name
-        self._target = parse_target(target)
-        self._layer = layer or model.config.layer
-        self._tap: Tap | None = None
+        self.model, self.targets, self.seed, self.training = model, tuple(targets), seed, training
+        chosen = get_method(method or model.config.method)
+        # The configured layer is where requests are watched; a method that maps the input needs none.
+        configured = model.config.layer if chosen.place == "layer" else "auto"
+        self._mapper = Mapper(
+            model.module,
+            chosen.name,
+            layer=layer or configured,
+            targets=targets,
+            options=options,
+            seed=seed,
+            training=training,
+        )
 
     def __enter__(self) -> SampleExplainer:
         return self
@@ -92,13 +176,7 @@ class SampleExplainer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._tap is not None:
-            self._tap.close()
-
-    @property
-    def layer(self) -> str:
-        """Where the maps are taken; ``auto`` until the first sample."""
-        return self._tap.layer if self._tap is not None else self._layer
+        self._mapper.close()
 
     def explain(self, path: Path) -> SampleExplanation:
         """Explain one image file.
@@ -109,44 +187,45 @@ class SampleExplainer:
             If the file is no readable image, does not fit the model, or the layer or target does not exist.
         """
         timings: dict[str, float] = {}
-        with _timed(timings, "decode"):
+        with timed(timings, "decode"):
             data = read_file(path)
             pixels = decode_image(data, str(path))
             x = self.model.transform(pixels, str(path))[None]
         with naming_samples([str(path)], x):
-            tap = self._tapped(x)
-            with _timed(timings, "predict"):
-                forward = tap.forward(x)
-        with _timed(timings, "attribute"):
-            map_: NDArray[np.float32] = forward.attribute([self._target], self.method)[0, 0].cpu().numpy()
-            regions = tuple(find_regions(map_, pixels.shape))
-        predicted = int(predicted_classes(forward.output)[0])
+            mapped = self._mapper(x, timings)
+        maps: NDArray[np.float32] = mapped.maps[0].cpu().numpy()
+        fine = is_fine(self._mapper.method, maps.shape[1:], x)
         return SampleExplanation(
             sample=str(path),
             sha256=hashlib.sha256(data).hexdigest(),
             pixels=pixels,
-            scores=tuple(forward.output[0].tolist()),
-            predicted=predicted,
-            label=self._label(predicted),
-            map=map_,
-            regions=regions,
+            x=x,
+            prediction=Prediction.of(mapped.output, self.model.labels),
+            method=self._mapper.method,
+            options=self._mapper.options,
+            layer=self._mapper.layer,
+            findings=tuple(
+                find(target, map_, pixels.shape, fine=fine)
+                for target, map_ in zip(self.targets, maps, strict=True)
+            ),
+            smoothing=smooth(maps[0])[1] if fine else None,
             timings=timings,
         )
 
-    def _tapped(self, x: Tensor) -> Tap:
-        """Put the tap on when the first sample has shown what the layers look like."""
-        if self._tap is None:
-            layer = choose_layer(self.model.module, x) if self._layer == "auto" else self._layer
-            self._tap = Tap(self.model.module, layer, target_layers([self._target]))
-            self._tap.calibrate(x)
-        return self._tap
 
-    def _label(self, index: int) -> str | None:
-        return self.model.labels[index] if index < len(self.model.labels) else None
+def is_fine(method: Method, grid: Sequence[int], x: Tensor) -> bool:
+    """Tell maps that are noisy: those of every single position of the input, and of very fine layers."""
+    on_input = isinstance(method, InputMethod) and tuple(grid) == tuple(x.shape[2:])
+    return on_input or min(grid) > FINE
 
 
-@contextmanager
-def _timed(timings: dict[str, float], step: str) -> Iterator[None]:
-    start = perf_counter()
-    yield
-    timings[step] = round((perf_counter() - start) * 1e3, 3)
+def find(
+    target: str,
+    map: NDArray[np.float32],  # noqa: A002 - the design's word
+    sample_shape: tuple[int, ...],
+    *,
+    fine: bool,
+) -> Finding:
+    """Find the objects on a map; a fine one, on the input's own grid, is smoothed for it first."""
+    shown = smooth(map)[0] if fine else map
+    return Finding(target, map, shown, tuple(find_regions(shown, sample_shape)))
