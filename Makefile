@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 # One thread per process: more of them on busy cores cost several times as much.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test check test-full clean
+.PHONY: help setup peers demo test check test-full bench clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -23,6 +23,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
+
+peers: $(INSTALLED)  ## Install the tools that Foveal is compared with; tests that need them are skipped without.
+	@$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --requirement tests/benchmarks/requirements.txt
 
 demo: $(INSTALLED)  ## Run the whole main job on a made-up study: make demo ARGS="--quick --out DIR".
 	@echo "== Running the demo: foveal demo $(ARGS)"
@@ -41,6 +44,9 @@ test: check  ## Run all checks and tests; slow ones too, on JOBS processes.
 
 test-full: $(INSTALLED)  ## Run the studies in full size as well.
 	@$(BIN)/python -m pytest -m full
+
+bench: peers  ## Measure what attribution costs, beside captum, pytorch-grad-cam and torch-cam.
+	@$(BIN)/python tests/benchmarks/attribution_cost.py $(ARGS)
 
 clean:  ## Remove what was installed and cached.
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .lint-imports.log

@@ -42,6 +42,9 @@ class Plan:
     calcified: float = 0.12
 
 
+#: A pixel belongs to the nodule where it is brighter by this part of the nodule's contrast.
+_SEEN = 0.25
+
 PLANS = {"standard": Plan(), "null": Plan(marker_strength=0.2)}
 
 
@@ -57,6 +60,8 @@ class Nodule:
         Index into :data:`OUTCOMES`.
     centre
         y, x of the nodule, or None where there is none.
+    mask
+        bool (96, 96), where the nodule is; None where there is none.
     """
 
     pixels: NDArray[np.uint8]
@@ -64,6 +69,7 @@ class Nodule:
     site: str
     calcified: bool
     centre: tuple[float, float] | None
+    mask: NDArray[np.bool_] | None = None
 
 
 def _disc(radius: NDArray[np.float32], edge: NDArray[np.float32] | float, softness: float) -> Image:
@@ -133,14 +139,16 @@ def make_nodule(rng: np.random.Generator, outcome: int, site: str, *, calcified:
     """
     image = 0.18 + 0.30 * tissue(rng, SIZE)
     shape = "calcified" if calcified else OUTCOMES[outcome]
-    centre = None
+    centre = mask = None
     if shape in _SHAPES:
         centre = (float(rng.uniform(26, 70)), float(rng.uniform(26, 70)))
-        image = image + rng.uniform(0.24, 0.42) * _SHAPES[shape](rng, *_polar(centre))
+        contrast = rng.uniform(0.24, 0.42)
+        nodule = _SHAPES[shape](rng, *_polar(centre))
+        image, mask = image + contrast * nodule, nodule > _SEEN
     image = marks.burn_in(image, site, rng)
     image = image + rng.normal(0, 0.03, image.shape)
     pixels = (np.clip(image, 0, 1) * 255).round().astype(np.uint8)[..., None]
-    return Nodule(pixels, outcome, site, calcified, centre)
+    return Nodule(pixels, outcome, site, calcified, centre, mask)
 
 
 def _outcome_odds(site: str, plan: Plan) -> NDArray[np.float64]:

@@ -105,3 +105,14 @@ def test_tissue_is_a_texture_of_the_asked_size():
     assert -0.1 < field.min() < field.max() < 2
     assert field.std() > 0.05
     np.testing.assert_array_equal(field, tissue(np.random.default_rng(0), 40))
+
+
+@pytest.mark.parametrize("outcome", range(len(OUTCOMES)))
+def test_the_mask_is_where_the_nodule_is(outcome):
+    made = make_nodule(np.random.default_rng(outcome), outcome, "A")
+    assert (made.mask is None) == (made.centre is None)
+    if made.mask is not None:
+        y, x = np.mgrid[:96, :96] - np.array(made.centre)[:, None, None]
+        assert 60 < made.mask.sum() < 700
+        assert np.hypot(y, x)[made.mask].max() < 20
+        assert made.pixels[made.mask].mean() > made.pixels[~made.mask].mean() + 10

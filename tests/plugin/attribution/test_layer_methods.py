@@ -81,4 +81,4 @@ def test_unknown_names_and_taken_names():
 def test_every_method_says_where_it_comes_from():
     for name, method in METHODS.items():
         assert method.name == name
-        assert method.summary and method.formula and method.source
+        assert all((method.summary, method.formula, method.source))

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.backtracking.carried import Carried
-from foveal.attribution.backtracking.rules import Choices, Rule, Shapes
-from foveal.attribution.backtracking.steps import Ref, Step, Value, argument, broadcast_positions
+from foveal.attribution.backtracking.rules import Choices, Rule
+from foveal.attribution.backtracking.steps import Ref, Step, Tensors, Value, argument, broadcast_positions
 from foveal.attribution.functions import Call
 
 
@@ -15,13 +15,13 @@ def _operands(call: Call) -> tuple[Value, Value]:
     return argument(call, 0, "input"), argument(call, 1, "other")
 
 
-def _both(call: Call, _shapes: Shapes) -> tuple[Ref, ...]:
+def _both(call: Call, _tensors: Tensors) -> tuple[Ref, ...]:
     """Come from either operand; two names for one tensor are one source."""
     return tuple(dict.fromkeys(one for one in _operands(call) if isinstance(one, Ref)))
 
 
-def _compared(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
-    refs = _both(call, shapes)
+def _compared(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
+    refs = _both(call, tensors)
     return refs if len(refs) > 1 else ()
 
 
@@ -49,30 +49,32 @@ def _follow_extreme(
     return [_into(step, (ref, 1), part) for ref, part in parts if isinstance(ref, Ref)]
 
 
-def _scaled(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
-    """Come from the tensor that is scaled: beside a constant or a smaller gate spread over it."""
+def _scaled(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
+    """Come from the tensor that is scaled: beside a constant or a gate."""
     one, other = _operands(call)
     if not isinstance(other, Ref):
         return (one,) if isinstance(one, Ref) else ()
     if call.operation == "div":
-        return _gated((one, other), shapes) if isinstance(one, Ref) else ()
+        return _gated((one, other), tensors) if isinstance(one, Ref) else ()
     if not isinstance(one, Ref):
         return (other,)
-    return _gated((one, other), shapes) or _gated((other, one), shapes)
+    return _gated((one, other), tensors) or _gated((other, one), tensors)
 
 
-def _gated(pair: tuple[Ref, Ref], shapes: Shapes) -> tuple[Ref, ...]:
-    sizes = [torch.Size(shapes[ref]).numel() for ref in pair]
-    return pair[:1] if sizes[0] > sizes[1] else ()
+def _gated(pair: tuple[Ref, Ref], tensors: Tensors) -> tuple[Ref, ...]:
+    """Come from the first, where the second is smaller, or comes out of a sigmoid and the first does not."""
+    sizes = [tensors.shapes[ref].numel() for ref in pair]
+    opened = [ref in tensors.gates for ref in pair]
+    return pair[:1] if sizes[0] > sizes[1] or (sizes[0] == sizes[1] and opened == [False, True]) else ()
 
 
-def _gates(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
-    source = _scaled(call, shapes)
-    return tuple(ref for ref in _both(call, shapes) if source and ref != source[0])
+def _gates(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
+    source = _scaled(call, tensors)
+    return tuple(ref for ref in _both(call, tensors) if source and ref != source[0])
 
 
 def _follow_scale(step: Step, _output: int, carried: Carried, _choices: Choices) -> list[tuple[Ref, Carried]]:
-    (source,) = _scaled(step.call, step.tensors.shapes)
+    (source,) = _scaled(step.call, step.tensors)
     one, other = _operands(step.call)
     factor = other if one == source and isinstance(one, Ref) else one
     scale = _at(step, factor, carried.positions)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.backtracking.carried import Carried
-from foveal.attribution.backtracking.rules import Choices, Rule, Shapes, nothing
-from foveal.attribution.backtracking.steps import Ref, Step, Value
+from foveal.attribution.backtracking.rules import Choices, Rule, nothing
+from foveal.attribution.backtracking.steps import Ref, Step, Tensors, Value
 from foveal.attribution.functions import Call
 
 _MOVES = (
@@ -27,15 +27,15 @@ _MOVES = (
 _MAIN = ("input", "tensors", "self")
 
 
-def _sources(call: Call, _shapes: Shapes) -> tuple[Ref, ...]:
+def _sources(call: Call, _tensors: Tensors) -> tuple[Ref, ...]:
     main, rest = _split(call)
     # A tensor of the forward that is not moved itself decides where others go: that is not followed.
     return tuple(_refs(main)) if not call.in_place and not any(_refs(rest)) else ()
 
 
-def _nearest(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
+def _nearest(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
     mode = call.kwargs.get("mode", call.args[3] if len(call.args) > 3 else "nearest")
-    return _sources(call, shapes) if mode in ("nearest", "nearest-exact") else ()
+    return _sources(call, tensors) if mode in ("nearest", "nearest-exact") else ()
 
 
 def _follow(step: Step, output: int, carried: Carried, _choices: Choices) -> list[tuple[Ref, Carried]]:

@@ -27,7 +27,7 @@ _Signs = Callable[[Step, Tensor], Tensor]
 
 def _pass(signs: _Signs) -> Follow:
     def follow(step: Step, output: int, carried: Carried, _choices: Choices) -> list[tuple[Ref, Carried]]:
-        (source,) = first(step.call, {})
+        (source,) = first(step.call, step.tensors)
         turned = carried.signs * signs(step, carried.positions)
         return [(source, carried.moved(carried.positions, turned))] if output == 0 else []
 

@@ -13,8 +13,8 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
 from foveal.attribution.backtracking.carried import Carried, signs_of
-from foveal.attribution.backtracking.rules import Choices, Follow, Rule, Shapes, Sources, first
-from foveal.attribution.backtracking.steps import Ref, Step, argument
+from foveal.attribution.backtracking.rules import Choices, Follow, Rule, Sources, first
+from foveal.attribution.backtracking.steps import Ref, Step, Tensors, argument
 from foveal.attribution.functions import Call
 
 #: Turns a step and the numbers that it pooled into the flat place of each window's largest.
@@ -34,15 +34,15 @@ def _axes(call: Call) -> int:
     return int(found.group(1)) if found else 0
 
 
-def _windowed(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
-    return first(call, shapes) if _axes(call) in _MAX else ()
+def _windowed(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
+    return first(call, tensors) if _axes(call) in _MAX else ()
 
 
-def _reduced(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
+def _reduced(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
     """Reduce over axes named by number; two tensors, or all axes at once, are something else."""
     dim = argument(call, 1, "dim")
     named = isinstance(dim, int) or (isinstance(dim, (tuple, list)) and len(dim) > 0)
-    return first(call, shapes) if named else ()
+    return first(call, tensors) if named else ()
 
 
 def _of_max_pool(step: Step, values: Tensor, *, dilated: bool) -> Tensor:
@@ -82,7 +82,7 @@ def _follow(winners: _Winners, *, averages: bool) -> Follow:
     """Follow the largest number of a maximum's window, or the largest positive contribution to an average."""
 
     def follow(step: Step, output: int, carried: Carried, _choices: Choices) -> list[tuple[Ref, Carried]]:
-        (source,) = first(step.call, {})
+        (source,) = first(step.call, step.tensors)
         values = step.tensors.value(source)
         if output > 0:
             return []

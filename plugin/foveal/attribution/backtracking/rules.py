@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from foveal.attribution.backtracking.carried import Carried
-from foveal.attribution.backtracking.steps import Ref, Step
+from foveal.attribution.backtracking.steps import Ref, Step, Tensors
 from foveal.attribution.functions import Call
 from foveal.errors import UsageError
 
@@ -51,10 +51,9 @@ class Choices:
             raise UsageError(f"channels is {self.channels!r}", "Choose argmax or positive")
 
 
-#: The shapes known so far, by name.
-Shapes: TypeAlias = Mapping[Ref, "tuple[int, ...]"]
-#: A call to the tensors that its nodes may come from, the main one first; none where it cannot be followed.
-Sources: TypeAlias = Callable[[Call, Shapes], "tuple[Ref, ...]"]
+#: A call, and what is known of tensors so far, to those
+#: that its nodes may come from, the main one first; none where it cannot be followed.
+Sources: TypeAlias = Callable[[Call, Tensors], "tuple[Ref, ...]"]
 #: A step and nodes of its result (by number) to nodes of its sources.
 Follow: TypeAlias = Callable[[Step, int, Carried, Choices], "list[tuple[Ref, Carried]]"]
 
@@ -81,12 +80,12 @@ class Rule:
     moves: bool = False
 
 
-def nothing(_call: Call, _shapes: Shapes) -> tuple[Ref, ...]:
+def nothing(_call: Call, _tensors: Tensors) -> tuple[Ref, ...]:
     """Keep no values."""
     return ()
 
 
-def first(call: Call, _shapes: Shapes) -> tuple[Ref, ...]:
+def first(call: Call, _tensors: Tensors) -> tuple[Ref, ...]:
     """Come from the first tensor."""
     source = call.values.get("input", call.args[0] if call.args else call.kwargs.get("input"))
     return (source,) if isinstance(source, Ref) else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -54,12 +55,15 @@ class Tensors:
         Of every tensor.
     kept
         The values, as they were when an operation took them, where a rule needs them.
+    gates
+        What comes out of a sigmoid: where two tensors are multiplied, it scales the other.
     device
         Where they lie.
     """
 
     shapes: Mapping[Ref, torch.Size]
     kept: Mapping[Ref, Tensor]
+    gates: AbstractSet[Ref]
     device: torch.device
 
     def value(self, ref: Ref) -> Tensor:

@@ -85,7 +85,8 @@ class Tape(TorchFunctionMode):
         self._cotangents: dict[Ref, Tensor] = {}
         self._shapes: dict[Ref, torch.Size] = {}
         self._kept: dict[Ref, Tensor] = {}
-        self.tensors = Tensors(self._shapes, self._kept, x.device)
+        self._gates: set[Ref] = set()
+        self.tensors = Tensors(self._shapes, self._kept, self._gates, x.device)
         self._dense: list[bool] = []
         self._known = WeakTensorKeyDictionary()
         self._token = torch.zeros((), requires_grad=True)
@@ -111,7 +112,7 @@ class Tape(TorchFunctionMode):
             If backtracking cannot follow the operation.
         """
         rule = RULES.get(step.call.operation)
-        sources = rule.sources(step.call, self._shapes) if rule else ()
+        sources = rule.sources(step.call, self.tensors) if rule else ()
         if not sources:
             raise refusal(step.call.operation)
         return sources
@@ -145,11 +146,11 @@ class Tape(TorchFunctionMode):
     ) -> bool:
         """Keep what the rule compares and the call may overwrite; say whether it only moves numbers."""
         rule = RULES.get(call.operation)
-        for ref in rule.keeps(call, self._shapes) if rule else ():
+        for ref in rule.keeps(call, self.tensors) if rule else ():
             self._keep(ref, named[ref])
         if _mutates(call):
             self._save(_target(args, kwargs))
-        return rule is not None and rule.moves and bool(rule.sources(call, self._shapes))
+        return rule is not None and rule.moves and bool(rule.sources(call, self.tensors))
 
     def _keep(self, ref: Ref, tensor: Tensor) -> None:
         if ref not in self._kept:
@@ -168,13 +169,15 @@ class Tape(TorchFunctionMode):
         index = len(self.steps)
         shapes = tuple(output.shape for output in outputs)
         rule = RULES.get(call.operation)
-        sources = rule.sources(call, self._shapes) if rule else ()
+        sources = rule.sources(call, self.tensors) if rule else ()
         after = bool(sources) and all(self._dense[ref.step] for ref in sources)
         self.steps.append(Step(call, shapes, self.tensors, after))
         self._dense.append(_DENSE.get(call.operation, _inherited)(shapes[0], after))
         for number, output in enumerate(outputs):
             ref = Ref(index, number)
             self._shapes[ref] = output.shape
+            if call.operation in _GATES or (sources and not marked and self._gates.issuperset(sources)):
+                self._gates.add(ref)
             if marked and output.is_floating_point():
                 self._mark(ref, output, call)
             if ref in self._wanted:
@@ -236,6 +239,9 @@ def refusal(operation: str) -> UsageError:
 def _inherited(_shape: torch.Size, after: bool) -> bool:
     return after
 
+
+#: Operations whose results lie between 0 and 1: whatever they are multiplied with is scaled by them.
+_GATES = frozenset(("sigmoid", "hardsigmoid"))
 
 #: Whether what an operation gives comes out of a fully connected layer; others hand on what they take.
 _DENSE: dict[str, Callable[[torch.Size, bool], bool]] = {

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from foveal.attribution.backtracking.carried import Carried, join, signs_of
-from foveal.attribution.backtracking.rules import Choices, Rule, Shapes
-from foveal.attribution.backtracking.steps import Ref, Step, Value, argument, as_tuple
+from foveal.attribution.backtracking.rules import Choices, Rule
+from foveal.attribution.backtracking.steps import Ref, Step, Tensors, Value, argument, as_tuple
 from foveal.attribution.functions import Call
 
 
-def _sources(call: Call, _shapes: Shapes) -> tuple[Ref, ...]:
+def _sources(call: Call, _tensors: Tensors) -> tuple[Ref, ...]:
     """Come from the input; weights that depend on the sample are not followed."""
     source, weight = call.values.get("input"), call.values.get("weight")
     if not isinstance(source, Ref) or not isinstance(weight, Tensor):
@@ -24,12 +24,12 @@ def _sources(call: Call, _shapes: Shapes) -> tuple[Ref, ...]:
     return () if isinstance(call.values.get("bias"), Ref) else (source,)
 
 
-def _sources_of_product(call: Call, shapes: Shapes) -> tuple[Ref, ...]:
+def _sources_of_product(call: Call, tensors: Tensors) -> tuple[Ref, ...]:
     """Come from the left matrix, where the right one is a constant that stands for weights."""
     source, other = call.values.get("input"), call.values.get("other")
     if not isinstance(source, Ref) or not isinstance(other, Tensor):
         return ()
-    return (source,) if other.ndim == 2 and len(shapes[source]) > 1 else ()
+    return (source,) if other.ndim == 2 and len(tensors.shapes[source]) > 1 else ()
 
 
 def _source(step: Step) -> Ref:

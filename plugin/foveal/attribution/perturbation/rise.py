@@ -18,19 +18,25 @@ from foveal.faithfulness.baselines import make_baseline
 
 @input_method(
     "rise",
-    formula="M = E[S(mask * x) | mask keeps the position]",
+    formula="M = E[S(mask * x) | mask keeps the position] - E[S(mask * x)]",
     source="Petsiuk, Das and Saenko, BMVC 2018, arXiv:1806.07421",
     cost="many passes",
     sanity="not measured",
 )
 def attribute(
-    subject: Subject, *, samples: int = 2000, cells: int = 7, keep: float = 0.5, baseline: str = "zero"
+    subject: Subject,
+    *,
+    samples: int = 2000,
+    cells: int = 7,
+    keep: float = 0.5,
+    baseline: str = "zero",
+    centred: bool = True,
 ) -> Tensor:
-    """Average the probability over random masks that keep a position.
+    """Average the probability over random masks that keep a position, against all masks.
 
     The paper's estimate, mean(S * mask) / keep, is noisy where a position happened to be kept more or less
     often than on average. The sample covariance cov(S, mask) / keep + mean(S) expects the very same value
-    and does not carry that noise.
+    and does not carry that noise; without mean(S) a position that does not matter is zero.
 
     Parameters
     ----------
@@ -44,6 +50,8 @@ def attribute(
         Chance of a cell to be kept.
     baseline
         What stands where nothing is kept: ``zero`` as in the paper, ``mean`` or ``blur``.
+    centred
+        Whether the mean over all masks is taken off; the paper leaves it in.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def attribute(
         for chunk in in_chunks(masks, repetitions(subject)):
             kept = torch.stack(chunk).to(subject.x)
             sums.add(kept, subject.probabilities(_blend(subject.x, other, kept)))
-    return sums.estimate(keep).float()
+    return sums.estimate(keep, centred=centred).float()
 
 
 def draw_masks(
@@ -105,9 +113,11 @@ class _Sums:
         self.masks = self.masks + masks.sum(0)
         self.products = self.products + torch.einsum("rbk,rs->bks", values, masks.flatten(1))
 
-    def estimate(self, keep: float) -> Tensor:
-        """Give cov(score, mask) / keep + mean(score): (B, K, *S)."""
+    def estimate(self, keep: float, *, centred: bool) -> Tensor:
+        """Give cov(score, mask) / keep, and + mean(score) if not centred: (B, K, *S)."""
         scores, masks, products = map(torch.as_tensor, (self.scores, self.masks, self.products))
         covariance = products - scores[..., None] * masks.flatten() / self.samples
-        maps = covariance / (self.samples - 1) / keep + scores[..., None] / self.samples
+        maps = covariance / (self.samples - 1) / keep
+        if not centred:
+            maps = maps + scores[..., None] / self.samples
         return maps.reshape(*scores.shape, *masks.shape)

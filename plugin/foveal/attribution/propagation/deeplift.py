@@ -62,10 +62,11 @@ def deeplift(subject: Subject, *, baseline: str = "zero") -> Tensor:
 
 
 def _check_precision(contributions: Tensor, scores: Tensor) -> None:
-    """Raise a UsageError where contributions (B, K, C, *S) are too large for a difference of scores (B, K)."""
+    """Raise a UsageError where contributions (B, K, C, *S) are too large for scores (B, K)."""
     size = contributions.abs().flatten(2).sum(2)
     if (size * torch.finfo(contributions.dtype).eps > _ROUNDING * scores).any():
         raise UsageError(
-            f"Contributions of {size.max().item():.1e} to scores of {scores.max().item():.1e} are lost in rounding",
+            f"Contributions of {size.max().item():.1e} to scores of {scores.max().item():.1e} "
+            "are lost in rounding",
             "Choose another baseline: at this one a norm divides by next to nothing",
         )

@@ -68,7 +68,7 @@ def filled_through_a_view(x):
 REFUSED = {
     "attention": lambda x: scaled_dot_product_attention(x, x, x),
     "matmul": lambda x: x @ x.mT,
-    "mul": lambda x: x * torch.sigmoid(x),
+    "mul": lambda x: x * torch.relu(x),
     "div": lambda x: torch.ones(3) / x,
     "interpolate": lambda x: interpolate(x, scale_factor=2.0, mode="linear"),
     "sort": lambda x: x.sort(-1)[0],

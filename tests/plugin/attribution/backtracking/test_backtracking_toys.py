@@ -217,10 +217,17 @@ class TestBranches:
         found = trace(Branches(torch.maximum), self.x, "class:1", "class:2")
         assert [reached(found, unit=unit) for unit in range(2)] == [{(0,): 1}, {(2,): 1}]
 
-    def test_a_gate_is_passed_by(self, trace):
-        def gated(left, right):
-            return left * torch.sigmoid(right.mean(2, keepdim=True))
-
+    @pytest.mark.parametrize(
+        "gated",
+        [
+            lambda left, right: left * torch.sigmoid(right.mean(2, keepdim=True)),
+            lambda left, right: torch.sigmoid(right.mean(2))[:, :, None].expand(-1, -1, 3) * left,
+            lambda left, right: left * torch.sigmoid(left + right),
+            lambda left, right: left / right.sum(2, keepdim=True),
+        ],
+        ids=["smaller", "spread", "swish", "norm"],
+    )
+    def test_a_gate_is_passed_by(self, trace, gated):
         assert reached(trace(Branches(gated), self.x, "class:2")) == {(2,): 1}
 
     def test_a_constant_beside_a_branch(self, trace):
