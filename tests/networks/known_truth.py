@@ -51,24 +51,25 @@ def real_samples():
 
 
 def nodules(number=120, training=1000, epochs=8, seed=0):
-    """The patent's network on the demo's study; images of all three sites that show a nodule.
+    """The patent's network on the demo's study; nodules of sites A and B that it names rightly.
 
-    What the network may use is the nodule, and where it answers "spiculated" at site B also the marker,
-    which was planted to go with that answer.
+    Then it must have used the nodule, or at site B, where the answer is "spiculated", the marker that was
+    planted to go with it. What site C burns in is harmless in truth, but some networks use it all the same.
     """
     learned = make_study(seed, training, PLANS["standard"])
     images, labels = _as_taken(learned), np.array([one.outcome for one in learned])
     network = train_classifier(PatentNet, images.numpy(), labels, epochs=epochs, seed=seed)
-    shown = [one for one in make_study(seed + 1000, 2 * number, PLANS["standard"]) if one.mask is not None]
-    shown = shown[:number]
+    shown = [one for one in make_study(seed + 1000, 6 * number, PLANS["standard"]) if one.mask is not None]
     x = _as_taken(shown)
     with torch.no_grad():
-        answers = network(x).argmax(1).tolist()
+        right = (network(x).argmax(1) == torch.tensor([one.outcome for one in shown])).tolist()
+    sites = [[n for n, one in enumerate(shown) if right[n] and one.site == site] for site in "AB"]
     cases = [
-        Case(f"{one.site}/{n}", x[n], _used(one, answer), answer)
-        for n, (one, answer) in enumerate(zip(shown, answers, strict=True))
+        Case(f"{shown[n].site}/{n}", x[n], _used(shown[n]), shown[n].outcome)
+        for pair in zip(*sites, strict=False)
+        for n in pair
     ]
-    return Known(network, cases, images[:256], "top", 3)
+    return Known(network, cases[:number], images[:256], "top", 3)
 
 
 def _as_taken(made):
@@ -76,9 +77,9 @@ def _as_taken(made):
     return torch.from_numpy(((pixels / np.float32(255) - MEAN) / STD).astype(np.float32))
 
 
-def _used(one, answer):
+def _used(one):
     mask = one.mask.copy()
-    if one.site == "B" and answer == SPICULATED:
+    if one.site == "B" and one.outcome == SPICULATED:
         y0, x0, y1, x1 = MARKER_BOX
         mask[y0:y1, x0:x1] = True
     return mask

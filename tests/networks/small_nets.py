@@ -63,6 +63,18 @@ class ResidualNet(nn.Module):
         return self.fc(self.pool(x).flatten(1))
 
 
+class FlatResidualNet(ResidualNet):
+    """The same, with a head that reads every position by itself; 32x32."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16 * 4 * 4, 3)
+
+    def forward(self, x):
+        x = self.layer3(self.layer2(self.layer1(torch.relu(self.stem(x)))))
+        return self.fc(x.flatten(1))
+
+
 class SharedNet(nn.Module):
     """One ReLU and one pool called again and again; two Linears."""
 

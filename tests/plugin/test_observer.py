@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from small_nets import Blobs, PatentNet, ResidualNet, SharedNet, seeded
+from small_nets import Blobs, FlatResidualNet, PatentNet, ResidualNet, SharedNet, seeded
 
 from foveal.capture import ClassTarget, Contribution, NodeTarget, Tap
 from foveal.config import FovealConfig
@@ -263,7 +263,9 @@ def test_what_cannot_be_watched_is_named_and_leaves_no_hooks(config, message):
 def test_channels_are_mapped_on_their_own_grid_unless_a_layer_is_named():
     transform, one = ImageTransform((32, 32), 3), seen(0, (32, 32, 3))
     for layer, expected in {"auto": {"layer2", "layer3"}, "layer2": {"layer2"}}.items():
-        with observer(seeded(ResidualNet), (1, 3, 32, 32), transform, rule="nonzero", layer=layer) as watch:
+        with observer(
+            seeded(FlatResidualNet), (1, 3, 32, 32), transform, rule="nonzero", layer=layer
+        ) as watch:
             _, (observation,) = watch.observe([one], transform(one.pixels)[None])
         assert {entry.layer for entry in observation.entries} == expected
         assert {entry.layer for entry in observation.entries if entry.feature == "contribution"} == {"layer2"}

@@ -20,7 +20,11 @@ from foveal.config import values
 from foveal.config.values import Rule
 from foveal.errors import UsageError, nearest
 
-__all__ = ["FovealConfig", "Keep", "Rule", "SpoolSettings"]
+__all__ = ["DEFAULT_METHOD", "FovealConfig", "Keep", "Rule", "SpoolSettings"]
+
+#: Of the methods that come with the prediction it says best where (docs/methods.md); behind an average over
+#: space it is Grad-CAM itself.
+DEFAULT_METHOD = "hirescam"
 
 #: What reads one value: the value as YAML or the environment gave it, and what to call it in an error.
 _Parser = Callable[[object, str], Any]
@@ -97,7 +101,7 @@ class FovealConfig:
     """
 
     features: Literal["auto"] | tuple[str, ...] = "auto"
-    method: str = "gradcam"
+    method: str = DEFAULT_METHOD
     layer: str = "auto"
     rule: Rule = field(default_factory=Rule)
     window: Literal["auto"] | int | tuple[int, int] = "auto"

@@ -23,6 +23,7 @@ from foveal.capture import (
     naming_samples,
     parse_target,
 )
+from foveal.config import DEFAULT_METHOD
 from foveal.errors import UsageError
 from foveal.features import CLASS
 
@@ -64,7 +65,7 @@ def explain(
     *,
     layer: str = "auto",
     targets: Unit | Sequence[Unit] = ("top",),
-    method: str = "gradcam",
+    method: str = DEFAULT_METHOD,
     options: Mapping[str, Any] | None = None,
     output: Selector = None,
     seed: int = 0,

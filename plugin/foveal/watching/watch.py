@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from foveal.capture import ClassTarget, predicted_classes
+from foveal.config import DEFAULT_METHOD
 from foveal.errors import UsageError
 from foveal.explaining.explanation import INPUT, Unit, explain
 from foveal.samples.sheets import encode_movie
@@ -76,7 +77,7 @@ class Watch:
         samples: Tensor,
         *,
         target: str | Sequence[int] | Tensor = "top",
-        method: str = "gradcam",
+        method: str = DEFAULT_METHOD,
         layer: str = "auto",
         options: Mapping[str, Any] | None = None,
         seed: int = 0,

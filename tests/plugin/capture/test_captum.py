@@ -26,7 +26,7 @@ def test_many_targets_in_one_pass_are_as_many_calls_of_captum(kind, shape, layer
     model = seeded(kind).double()
     x = torch.rand(3, *shape, generator=torch.Generator().manual_seed(1)).double()
     units = [f"class:{label}" for label in range(classes)]
-    ours = foveal.explain(model, x, layer=layer, targets=units).maps
+    ours = foveal.explain(model, x, layer=layer, targets=units, method="gradcam").maps
     captum = LayerGradCam(model, model.get_submodule(layer))
     for label in range(classes):
         theirs = captum.attribute(x, target=label)[:, 0].detach()
@@ -36,7 +36,9 @@ def test_many_targets_in_one_pass_are_as_many_calls_of_captum(kind, shape, layer
 def test_hidden_nodes_are_captums_of_the_network_cut_there():
     model = seeded(PatentNet)
     x = torch.rand(2, 1, 96, 96, generator=torch.Generator().manual_seed(1))
-    ours = foveal.explain(model, x, layer="features.18", targets=[f"fc1:{node}" for node in range(16)]).maps
+    ours = foveal.explain(
+        model, x, layer="features.18", targets=[f"fc1:{node}" for node in range(16)], method="gradcam"
+    ).maps
 
     class Cut(torch.nn.Module):
         def __init__(self):

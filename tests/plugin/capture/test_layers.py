@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_nets import LinearHead, PatentNet, ResidualNet, SharedNet, seeded
+from small_nets import FlatResidualNet, LinearHead, PatentNet, ResidualNet, SharedNet, seeded
 from torch import nn
 
 from foveal.capture import choose_layer, choose_node_layer, find_layer, layer_names
+from foveal.capture.reach import is_averaged, reach
 from foveal.errors import UsageError
 
 
 @pytest.mark.parametrize(
     ("kind", "shape", "layer", "nodes"),
     [
-        # Block 4 convolves at 12x12 and block 5 at 6x6; the last pool to 3x3 only shrinks.
-        (PatentNet, (1, 96, 96), "features.18", "fc1"),
+        # A cell of block 3 sees 32 of 96 pixels, one of block 4 sees 68: too much to say where.
+        (PatentNet, (1, 96, 96), "features.13", "fc1"),
+        # The head averages over space: there the last resolution is exact.
+        (ResidualNet, (3, 32, 32), "layer3", "layer3"),
         # layer3.0.conv1 still has layer2's resolution, but the shortcut runs past it.
-        (ResidualNet, (3, 32, 32), "layer2", "layer3"),
+        (FlatResidualNet, (3, 32, 32), "layer2", "layer3"),
         # The shared ReLU and pool cannot be told apart by name.
         (SharedNet, (1, 16, 16), "conv2", "fc1"),
         (LinearHead, (1, 8, 8), "conv", "conv"),
@@ -93,3 +96,52 @@ def test_finding_layers():
     for name in ("", "fc11"):
         with pytest.raises(UsageError, match=f"Unknown layer '{name}'. Did you mean"):
             find_layer(model, name)
+
+
+@pytest.mark.parametrize("layer", ["features.3", "features.8", "features.13", "features.18"])
+def test_reach_is_the_receptive_field_by_the_samples_side(layer):
+    model, x = seeded(PatentNet), torch.rand(1, 1, 96, 96)
+    seen = model.get_submodule(layer)
+    shapes = []
+    handle = seen.register_forward_hook(lambda _m, _a, out: shapes.append(out.shape[-1]))
+    model(x)
+    handle.remove()
+    field, side = receptive_field(model, layer), shapes[0]
+    assert abs(reach(model, x, layer) - field / 96) <= 2 / side
+    assert not torch.isnan(model(x)).any()
+
+
+def receptive_field(model, layer):
+    field, stride = 1, 1
+    for name, module in model.features.named_children():
+        if isinstance(module, nn.Conv2d):
+            field += 2 * stride
+        elif isinstance(module, nn.MaxPool2d):
+            field, stride = field + stride, 2 * stride
+        if f"features.{name}" == layer:
+            return field
+    raise AssertionError(layer)
+
+
+def test_attention_and_squeeze_reach_everywhere():
+    class Squeezed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv1, self.conv2 = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+            self.fc = nn.Linear(4 * 16 * 16, 2)
+
+        def forward(self, x):
+            x = self.conv1(x)
+            x = self.conv2(x * torch.sigmoid(x.mean((2, 3), keepdim=True)))
+            return self.fc(x.flatten(1))
+
+    model, x = seeded(Squeezed), torch.rand(1, 1, 16, 16)
+    assert reach(model, x, "conv1") == 3 / 16
+    assert reach(model, x, "conv2") == 1.0
+
+
+def test_an_averaging_head_is_told_from_one_that_reads_positions():
+    x = torch.rand(2, 3, 32, 32)
+    assert is_averaged(seeded(ResidualNet), x, "layer3")
+    assert not is_averaged(seeded(ResidualNet), x, "layer2")
+    assert not is_averaged(seeded(LinearHead), torch.rand(1, 1, 8, 8), "conv")

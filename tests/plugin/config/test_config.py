@@ -27,10 +27,12 @@ def read(mapping, **environ):
     return FovealConfig.from_mapping(mapping, {f"FOVEAL_{key}": value for key, value in environ.items()})
 
 
-def test_the_designs_example_is_the_default():
+def test_the_designs_example_is_the_default_but_for_the_method():
     config = read(yaml.safe_load(DESIGN))
     assert config == FovealConfig(
-        keep=Keep(metadata=("site", "scanner")), spool=SpoolSettings(dir="/var/spool/foveal")
+        method="gradcam",
+        keep=Keep(metadata=("site", "scanner")),
+        spool=SpoolSettings(dir="/var/spool/foveal"),
     )
     assert read(None) == read({}) == read({"keep": None, "spool": {}}) == FovealConfig()
 

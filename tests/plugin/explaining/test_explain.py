@@ -29,7 +29,7 @@ def test_it_gives_what_a_tap_gives():
 def test_defaults():
     model, x = seeded(SharedNet), torch.rand(2, 1, 16, 16)
     explained = foveal.explain(model, x)
-    assert (explained.layer, explained.targets, explained.method) == ("conv2", ("top",), "gradcam")
+    assert (explained.layer, explained.targets, explained.method) == ("conv2", ("top",), "hirescam")
     assert explained.maps.shape == (2, 1, 8, 8)
     assert torch.equal(foveal.explain(model, x, targets="top").maps, explained.maps)
     assert not any(module._forward_hooks for module in model.modules())

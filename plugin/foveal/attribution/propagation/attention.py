@@ -26,9 +26,7 @@ def pass_multi_head_attention(call: Call, share: Callable[[Linear], Tensor]) -> 
     UsageError
         If keys or values are added to those of the input.
     """
-    given = _SIGNATURE.bind(*call.args, **call.kwargs)
-    given.apply_defaults()
-    options = given.arguments
+    options = read_options(call)
     with torch.no_grad():
         result: tuple[Tensor, Tensor | None] = call.plain()
         weights = _weights(call, options)
@@ -43,6 +41,13 @@ def pass_multi_head_attention(call: Call, share: Callable[[Linear], Tensor]) -> 
     mixed = _mix(weights, share(_project(value, *_value_projection(options))), options["num_heads"])
     surrogate = share(_project(mixed, options["out_proj_weight"], options["out_proj_bias"]))
     return with_backward_of(result[0], surrogate), result[1]
+
+
+def read_options(call: Call) -> Mapping[str, Any]:
+    """Give all arguments of the call by name, defaults included."""
+    given = _SIGNATURE.bind(*call.args, **call.kwargs)
+    given.apply_defaults()
+    return given.arguments
 
 
 def _weights(call: Call, options: Mapping[str, Any]) -> Tensor:

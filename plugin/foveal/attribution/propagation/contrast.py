@@ -10,21 +10,18 @@ from torch import Tensor
 from foveal.attribution.functions import check_visible
 from foveal.attribution.propagation.cutting import Cut
 from foveal.attribution.propagation.linear import Linear
-from foveal.attribution.propagation.rules import Rule, excitation, ratio
+from foveal.attribution.propagation.rules import Rule, excitation, inhibition
 from foveal.attribution.subject import Subject
 
 #: Which of a forward's linear operations come last before a unit.
 Head: TypeAlias = frozenset[int]
 
 
-def contrast_at(head: Head) -> Rule:
-    """Walk by excitation, but at the head by the difference to its opposite.
-
-    Relevance is 1 at the unit, whatever its value. Below the head it has two signs; walks are linear in it.
-    """
+def opposite_at(head: Head) -> Rule:
+    """Walk by excitation, but at the head as if its weights were negated: by inhibition."""
 
     def rule(one: Linear) -> Tensor:
-        return _contrast(one) if one.index in head else excitation(one)
+        return inhibition(one) if one.index in head else excitation(one)
 
     return rule
 
@@ -47,10 +44,3 @@ def _reached(score: Tensor, leaves: dict[int, Tensor]) -> Head:
         return frozenset()
     found = torch.autograd.grad(score.sum(), list(leaves.values()), retain_graph=True, allow_unused=True)
     return frozenset(index for index, one in zip(leaves, found, strict=True) if one is not None and one.any())
-
-
-def _contrast(one: Linear) -> Tensor:
-    """Give the surrogate by which each output shares out 1 by excitation, less 1 by inhibition."""
-    rises, falls = one.contributions()
-    unit = torch.ones_like(one.output)
-    return rises * ratio(unit, rises.detach()) - falls * ratio(unit, falls.detach())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 from typing import Any, TypeAlias
 
 import torch
@@ -12,10 +13,12 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
 from foveal.attribution.functions import Call, Override
-from foveal.attribution.propagation import rescale
+from foveal.attribution.propagation import attended, rescale
 from foveal.attribution.propagation.graph import is_active
-from foveal.attribution.propagation.nonlinear import ELEMENTWISE, evaluate, split_channels
+from foveal.attribution.propagation.linear import Linear, read_conv, read_conv_transpose, read_linear
+from foveal.attribution.propagation.nonlinear import ELEMENTWISE, evaluate, hold, split_channels
 from foveal.attribution.propagation.rescale import Pair
+from foveal.attribution.propagation.rules import with_backward_of
 from foveal.errors import UsageError
 
 #: The call in the sample's forward, and its tensors paired with the reference's, to the result.
@@ -36,7 +39,9 @@ class Difference:
     def compare(self) -> Override:
         """Give the context for the sample's forward."""
         self._next = 0
-        return Override({**dict.fromkeys(PASSES, self._pass), **dict.fromkeys(REFUSED, self._refuse)})
+        linear = {name: partial(_linear, read) for name, read in _LINEAR.items()}
+        passes, refused = dict.fromkeys(PASSES, self._pass), dict.fromkeys(REFUSED, self._refuse)
+        return Override({**linear, **passes, **refused})
 
     def _note(self, call: Call) -> Any:  # noqa: ANN401 - what the operation gives
         self._calls.append((call.operation, [one.detach().clone() for one in _operands(call)]))
@@ -68,6 +73,8 @@ class Difference:
 
 
 def _operands(call: Call) -> list[Tensor]:
+    if call.operation in _ATTENTION:
+        return attended.operands(call)
     return [value for name in ("input", "other") if isinstance(value := call.values.get(name), Tensor)]
 
 
@@ -81,6 +88,14 @@ def _refusal(call: Call) -> UsageError:
         f"DeepLIFT has no rule for the model's operation {call.operation!r}",
         "Take a method that needs none, such as integrated-gradients or rise",
     )
+
+
+def _linear(read: Callable[[Call], Linear], call: Call) -> Tensor:
+    """Compute a linear operation as it is, of a copy: the network may go on with its input in place."""
+    if is_active(call.values["weight"]):
+        raise _refusal(call)
+    one = read(call)
+    return with_backward_of(hold(call), one.run(one.x.clone(), one.weight))
 
 
 def _elementwise(call: Call, pairs: Sequence[Pair]) -> Tensor:
@@ -158,6 +173,40 @@ def _max_pool(call: Call, pairs: Sequence[Pair]) -> Any:  # noqa: ANN401 - what 
     return (passed, plain[1]) if isinstance(plain, tuple) else passed
 
 
+def _amax(call: Call, pairs: Sequence[Pair]) -> Tensor:
+    axes = call.values.get("dim")
+    chosen = axes if isinstance(axes, list | tuple) else () if axes is None else (axes,)
+    return _largest(pairs[0], chosen, keep=call.values.get("keepdim", False))
+
+
+def _max(call: Call, pairs: Sequence[Pair]) -> Any:  # noqa: ANN401 - what the operation gives
+    if len(pairs) > 1:
+        one, other = pairs
+        both = Pair(torch.stack([one.now, other.now], -1), torch.stack([one.then, other.then], -1))
+        return _largest(both, (-1,), keep=False)
+    axis, plain = call.values.get("dim", call.values.get("other")), call.plain()
+    if axis is None:
+        return _largest(pairs[0], (), keep=False)
+    passed = _largest(pairs[0], (axis,), keep=plain.values.ndim == call.input.ndim)
+    return type(plain)((passed, plain.indices))
+
+
+def _largest(pair: Pair, chosen: Sequence[int], *, keep: bool) -> Tensor:
+    """Pass the largest values along some axes; along all where none is chosen."""
+    axes = [axis % pair.now.ndim for axis in chosen] or list(range(pair.now.ndim))
+    rest = [axis for axis in range(pair.now.ndim) if axis not in axes]
+    sides = [1 if axis in axes else side for axis, side in enumerate(pair.now.shape)]
+    rows = pair.map(lambda t: t.permute(*rest, *axes).flatten(len(rest)).reshape(1, prod(sides), -1))
+    passed = rescale.maximum(rows, lambda t: t.max(-1, keepdim=True)).now.reshape(sides)
+    return passed if keep else passed.reshape([sides[axis] for axis in rest])
+
+
+_ATTENTION = ("attention", "multi_head_attention")
+_LINEAR: Mapping[str, Callable[[Call], Linear]] = {
+    "linear": read_linear,
+    "conv": read_conv,
+    "conv_transpose": read_conv_transpose,
+}
 _POOLS: Mapping[str, Mapping[int, Callable[..., tuple[Tensor, Tensor]]]] = {
     "max_pool": {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d},
     "adaptive_max_pool": {1: F.adaptive_max_pool1d, 2: F.adaptive_max_pool2d, 3: F.adaptive_max_pool3d},
@@ -179,10 +228,15 @@ PASSES: Mapping[str, Pass] = {
     "instance_norm": _instance_norm,
     "max_pool": _max_pool,
     "adaptive_max_pool": _max_pool,
+    "amax": _amax,
+    "max": _max,
+    "maximum": _max,
+    "attention": attended.pass_attention,
+    "multi_head_attention": attended.pass_multi_head,
 }
 #: Operations that are not linear and have no rule.
 REFUSED = (
-    "recurrent", "attention", "multi_head_attention", "einsum", "bilinear", "cosine_similarity", "normalize",
-    "norm", "var", "std", "logsumexp", "prod", "cumprod", "softmin", "local_response_norm", "max", "min",
-    "maximum", "minimum", "amax", "amin",
+    "recurrent", "einsum", "bilinear", "cosine_similarity", "normalize",
+    "norm", "var", "std", "logsumexp", "prod", "cumprod", "softmin", "local_response_norm", "min",
+    "minimum", "amin",
 )  # fmt: skip

@@ -2,7 +2,8 @@
 
 What the rules are, and why this is right for every architecture whose operations have one, is told in
 :mod:`foveal.attribution.propagation.rules`. Nothing about the model is changed: a convolution and the batch
-norm after it are merged as they are called.
+norm after it are merged as they are called. Operations that the table of
+:mod:`foveal.attribution.operations` does not know pass by their derivative: right for what is linear.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class Propagation:
         value = one.output
         if not (torch.is_grad_enabled() and one.x.requires_grad):
             return value
-        result = with_backward_of(value, self._surrogate(one))
+        # Of a copy: the network may go on with its input in place.
+        result = with_backward_of(value, self._surrogate(replace(one, x=one.x.clone())))
         self.remember(result, one)
         return result
 

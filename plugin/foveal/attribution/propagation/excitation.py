@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.functions import Call, Handler
-from foveal.attribution.propagation.contrast import contrast_at, find_heads
+from foveal.attribution.propagation.contrast import find_heads, opposite_at
 from foveal.attribution.propagation.engine import Propagation, relevance
 from foveal.attribution.propagation.graph import is_active
 from foveal.attribution.propagation.nonlinear import evaluate, hold
-from foveal.attribution.propagation.rules import excitation, ratio, with_backward_of
+from foveal.attribution.propagation.rules import Rule, excitation, ratio, with_backward_of
 from foveal.attribution.registry import input_method
 from foveal.attribution.subject import Subject
 
@@ -34,14 +34,12 @@ def excitation_backprop(subject: Subject) -> Tensor:
     Tensor
         Probabilities (B, K, *grid), which sum to 1 on the grid (0 everywhere where nothing excites the unit).
     """
-    maps = relevance(subject, Propagation(excitation, further=HANDLERS))
-    total = maps.flatten(2).sum(-1)
-    return ratio(maps, total.reshape(*total.shape, *[1] * (maps.ndim - 2)))
+    return _walk(subject, excitation)
 
 
 @input_method(
     "contrastive-excitation",
-    formula="M = max(0, E); E as in excitation, below the head P(head) - P(head with negated weights)",
+    formula="M = max(0, P - P of the unit whose head has negated weights); P as in excitation",
     source="Zhang et al., IJCV 2018, arXiv:1608.00507",
     cost="many passes",
     sanity="not measured",
@@ -59,11 +57,16 @@ def contrastive_excitation(subject: Subject) -> Tensor:
         Differences of probabilities (B, K, *grid), 0 where the opposite's walk is the more probable.
     """
     heads = find_heads(subject)
-    maps = {
-        head: relevance(subject, Propagation(contrast_at(head), further=HANDLERS))
-        for head in dict.fromkeys(heads)
-    }
-    return torch.stack([maps[head][:, unit] for unit, head in enumerate(heads)], dim=1).clamp(min=0)
+    opposites = {head: _walk(subject, opposite_at(head)) for head in dict.fromkeys(heads)}
+    other = torch.stack([opposites[head][:, unit] for unit, head in enumerate(heads)], dim=1)
+    return (_walk(subject, excitation) - other).clamp(min=0)
+
+
+def _walk(subject: Subject, rule: Rule) -> Tensor:
+    """Give the probabilities (B, K, *grid) of where a walk passes."""
+    maps = relevance(subject, Propagation(rule, further=HANDLERS))
+    total = maps.flatten(2).sum(-1)
+    return ratio(maps, total.reshape(*total.shape, *[1] * (maps.ndim - 2)))
 
 
 def pass_sum(call: Call) -> Tensor:

@@ -3,7 +3,7 @@
 Dense layers, convolutions of any dimension, stride, dilation and groups, transposed ones, products with a
 constant matrix and batch norms in eval mode are all of this form, so that a rule is written once. A batch
 norm that follows a convolution is multiplied into its weight, on copies: only then do signs of weights mean
-anything.
+anything. A weight that was computed from the input is a constant to relevance.
 """
 
 from __future__ import annotations

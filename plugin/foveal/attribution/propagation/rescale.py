@@ -74,6 +74,15 @@ def softmax(pair: Pair, axis: int) -> Pair:
     return product(risen, elementwise(risen.map(lambda t: t.sum(axis, keepdim=True)), torch.reciprocal))
 
 
+def attend(query: Pair, key: Pair, value: Pair, scale: float | None, mask: Tensor | None) -> Pair:
+    """Mix values (..., S, D) by the softmax of queries' (..., L, D) products with keys; a mask is added."""
+    factor = query.now.shape[-1] ** -0.5 if scale is None else scale
+    scores = product(query.map(lambda t: t * factor), key.map(lambda t: t.transpose(-1, -2)), torch.matmul)
+    if mask is not None:
+        scores = scores.map(lambda t: t + mask)
+    return product(softmax(scores, -1), value, torch.matmul)
+
+
 def log_sum_exp(pair: Pair, axis: int) -> Pair:
     """Pass the logarithm of a sum of exponentials, both by the rescale rule."""
     top = torch.maximum(pair.now.detach(), pair.then).amax(axis, keepdim=True)

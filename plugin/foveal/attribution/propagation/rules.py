@@ -94,6 +94,12 @@ def excitation(one: Linear) -> Tensor:
     return rises * ratio(one.output, rises.detach())
 
 
+def inhibition(one: Linear) -> Tensor:
+    """Share out among the negative contributions, the bias left out: excitation by negated weights."""
+    _, falls = one.contributions()
+    return falls * ratio(one.output, falls.detach())
+
+
 def ratio(above: Tensor, below: Tensor) -> Tensor:
     """Divide, with 0 where there is nothing to share out among."""
     there = below.abs() > torch.finfo(below.dtype).tiny

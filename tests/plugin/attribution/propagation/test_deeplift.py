@@ -75,6 +75,13 @@ FUNCTIONS = {
     "adaptive": lambda x: F.adaptive_max_pool2d(x, (2, 3)),
     "1-D pool": lambda x: F.max_pool1d(x.flatten(2), 3, 2),
     "3-D pool": lambda x: F.max_pool3d(x.unflatten(3, (3, 2)), 2),
+    "largest": lambda x: x.amax((2, 3)),
+    "largest kept": lambda x: x.amax((1, -1), keepdim=True),
+    "largest of all": lambda x: x.max(),
+    "largest of rows": lambda x: x.max(1)[0],
+    "largest of columns": lambda x: torch.max(x, dim=2, keepdim=True).values,
+    "larger": lambda x: torch.maximum(x, x.flip(0)),
+    "larger than a constant": lambda x: torch.max(x, torch.full_like(x, 0.2)),
     "unpooled": lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2),
 }
 
@@ -229,11 +236,69 @@ def test_units_and_samples_do_not_meet(kind):
         torch.testing.assert_close(_maps(net, x[sample : sample + 1])[0], together[sample])
 
 
-def test_operation_without_a_rule_is_refused_by_name():
+class Odd(nn.Module):
+    """One operation, of the input as rows."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.scale = function, nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.function(x.flatten(1), self.scale)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("normalize", lambda x, _: F.normalize(x)),
+        ("amin", lambda x, _: x * x.amin(1, keepdim=True)),
+        ("einsum", lambda x, _: torch.einsum("bi,bi->b", x, x)[:, None]),
+        ("recurrent", lambda x, _: nn.LSTM(3, 2)(x)[0]),
+        ("linear", lambda x, scale: F.linear(x, scale(x).T @ x)),
+    ],
+)
+def test_operation_without_a_rule_is_refused_by_name(name, function):
     with pytest.raises(UsageError) as caught:
-        _maps(make(Transformer).double(), _x())
+        _maps(Odd(function).eval(), torch.tensor([[[1.0, -2.0, 3.0]]]), ["class:0"])
     assert str(caught.value) == (
-        "DeepLIFT has no rule for the model's operation 'multi_head_attention'. "
+        f"DeepLIFT has no rule for the model's operation {name!r}. "
+        "Take a method that needs none, such as integrated-gradients or rise."
+    )
+
+
+def _attended(x, **options):
+    rows = x.flatten(2)
+    return F.scaled_dot_product_attention(rows, rows.flip(1), rows**2, **options)
+
+
+def _masked(x):
+    return _attended(x, attn_mask=torch.eye(2, dtype=torch.bool, device=x.device)[None])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_attended, lambda x: _attended(x, is_causal=True), lambda x: _attended(x, scale=0.1), _masked],
+    ids=["plain", "causal", "scaled", "masked"],
+)
+def test_attention_is_complete(function):
+    contributions, difference = _contributions(function, _x(), _x(seed=1))
+    torch.testing.assert_close(contributions.sum(), difference, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("by_function", [False, True], ids=["module", "function"])
+def test_transformer_is_complete(by_function):
+    net, x, x0 = make(Transformer, by_function=by_function).double(), _x(), _x(seed=1)
+    contributions, difference = _contributions(lambda x: net(x)[:, 1], x, x0)
+    assert abs(contributions.sum() - difference) < 1e-9
+
+
+def test_attention_to_added_keys_is_refused():
+    net = make(Transformer)
+    net.attention = nn.MultiheadAttention(8, 2, batch_first=True, add_zero_attn=True).eval()
+    with pytest.raises(UsageError) as caught:
+        _maps(net, _x().float(), baseline="mean")
+    assert str(caught.value) == (
+        "DeepLIFT has no rule for attention with add_zero_attn. "
         "Take a method that needs none, such as integrated-gradients or rise."
     )
 

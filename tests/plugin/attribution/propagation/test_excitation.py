@@ -55,7 +55,7 @@ def test_contrast_by_hand():
 
 def test_contrast_takes_off_what_both_share():
     """Weights (1, 1, -1) on equal h: the unit goes half to each of two, the opposite to the third."""
-    weight = [[3.0, 1.0, -1.0], [1.0, 3.0, -4.0]]
+    weight = [[3.0, 1.0, -1.0], [1.0, 3.0, -5.0]]
     net, x = _dense(weight), torch.tensor([[[1.0, 1.0, 1.0]]])
     torch.testing.assert_close(
         _maps(net, x, "contrastive-excitation", ["class:0", "class:1"]),

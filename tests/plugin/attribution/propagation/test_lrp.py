@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -152,6 +153,47 @@ def test_frozen_and_trainable_models_agree():
     net, x = make(Gated).double(), _x()
     maps = _maps(net, x, "lrp")
     assert torch.equal(_maps(net.requires_grad_(False), x, "lrp"), maps)
+
+
+class Greedy(nn.Module):
+    """Changes in place what a convolution has read."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.one = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+        self.two, self.fc = nn.Conv2d(4, 4, 1), nn.Linear(4, 3)
+
+    def forward(self, x):
+        h = self.stem(x)
+        one = self.one(h)
+        return self.fc((one + self.two(h.relu_())).mean((2, 3)))
+
+
+class Modest(Greedy):
+    """The same, without haste."""
+
+    def forward(self, x):
+        h = self.stem(x)
+        return self.fc((self.one(h) + self.two(h.relu())).mean((2, 3)))
+
+
+@pytest.mark.parametrize("method", [*METHODS, "excitation", "contrastive-excitation", "deeplift"])
+def test_input_that_is_changed_afterwards_does_not_matter(method):
+    x = _x()
+    maps = [_maps(make(kind).double(), x, method) for kind in (Greedy, Modest)]
+    assert torch.equal(*maps)
+
+
+@pytest.mark.parametrize("method", ["lrp", "contrastive-excitation", "deeplift"])
+@pytest.mark.parametrize("kind", [Normed, Gated])
+def test_threads_and_modes_of_the_caller_do_not_matter(kind, method):
+    net, x = make(kind).double(), _x()
+    expected = _maps(net, x, method)
+    with torch.inference_mode():
+        assert torch.equal(_maps(net, x, method), expected)
+    with ThreadPoolExecutor(3) as threads:
+        for maps in threads.map(lambda _: _maps(net, x, method), range(6)):
+            assert torch.equal(maps, expected)
 
 
 @pytest.mark.parametrize("layer", ["conv1", "relu1", "conv2"])
