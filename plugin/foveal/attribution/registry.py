@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Literal, TypeAlias, TypeVar
 
+import torch
 from torch import Tensor
 
 from foveal.errors import UsageError, nearest
@@ -73,10 +74,24 @@ class LayerMethod(Method):
         Activations (B, C, *S) and gradients (B, C, *S) of the same layer to a raw signed map (B, *S).
     linear_head
         Whether it is defined only where an average over space and one Linear follow the layer.
+    weigh
+        Gradients (..., C, N) to weights (..., C), (a mean over N positions), where the map is
+        nothing but channels weighted by these: the maps of many targets are one product then.
     """
 
     combine: Combine
     linear_head: bool = False
+    weigh: Callable[[Tensor], Tensor] | None = None
+
+    def combine_all(self, activations: Tensor, gradients: Tensor) -> Tensor:
+        """Make the maps (B, K, *S) of several targets; activations (B, C, *S), gradients (B, K, C, *S)."""
+        if self.weigh is None:
+            return torch.stack([self.combine(activations, one) for one in gradients.unbind(1)], dim=1)
+        flat = gradients.flatten(3)
+        # The same at every position, as behind an average: one position tells the weights.
+        weights = self.weigh(flat[..., :1] if flat.stride(-1) == 0 else flat)
+        maps = weights @ activations.flatten(2)
+        return maps.reshape(*gradients.shape[:2], *activations.shape[2:])
 
 
 @dataclass(frozen=True)
@@ -112,6 +127,7 @@ def layer_method(
     sanity: Sanity,
     needs: tuple[str, ...] = (),
     linear_head: bool = False,
+    weigh: Callable[[Tensor], Tensor] | None = None,
 ) -> Callable[[_F], _F]:
     """Enter a function (activations, gradients) -> map into :data:`METHODS`.
 
@@ -124,7 +140,7 @@ def layer_method(
     def enter(combine: _F) -> _F:
         said = (name, _summary(combine), formula, source)
         cost: Cost = "one forward" if linear_head else "one backward"
-        _add(LayerMethod(*said, cost, needs, sanity, "layer", combine, linear_head))
+        _add(LayerMethod(*said, cost, needs, sanity, "layer", combine, linear_head, weigh))
         return combine
 
     return enter

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foveal.attribution import get_layer_method
+from foveal.capture.class_token import ClassTokenHead
 from foveal.capture.faults import check_finite
 from foveal.capture.grids import Layout
 from foveal.capture.heads import LinearHead
-from foveal.capture.targets import Target
+from foveal.capture.targets import NodeTarget, Target, node_cotangents
+from foveal.capture.values import Values
 from foveal.capture.vjp import pull_back
 from foveal.errors import UsageError
 from foveal.features import CLASS
-
-
-@dataclass(frozen=True, eq=False)
-class Values:
-    """What a layer of nodes gave, with the graph that leads to it.
-
-    Attributes
-    ----------
-    nodes
-        One value per node (B, N).
-    whole
-        The values at every position (B, N, *S); the nodes themselves where there are none.
-    """
-
-    nodes: Tensor
-    whole: Tensor
-
-    @classmethod
-    def of(cls, output: Tensor, layout: Layout | None) -> Values:
-        """Copy a layer's output: the network may go on in place."""
-        kept = output.clone()
-        if layout is None:
-            return cls(kept, kept) if kept.ndim == 2 else cls(kept.flatten(2).mean(-1), kept)
-        return cls(layout.nodes(kept), layout.to_grid(kept))
-
-    def of_target(self, target: Target) -> Tensor:
-        """Give the tensor that a target is made of."""
-        return self.whole if target.whole else self.nodes
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +38,13 @@ class Forward:
     leaf, layout, layer
         The cut-off output of the map's layer, how it is arranged, and the layer's name.
     head
-        The linear head that follows the layer, if one was found.
+        What is known of the layer's way to the scores, if anything.
+    token
+        The class token (B, 1, C) as it entered the layer's block, where the head needs it.
+    modules
+        The node layers by name.
+    again
+        Runs the same forward with a graph, where this one has none and the head does not suffice.
     """
 
     output: Tensor
@@ -74,7 +54,10 @@ class Forward:
     leaf: Tensor | None
     layout: Layout
     layer: str
-    head: LinearHead | None = None
+    head: LinearHead | ClassTokenHead | None = None
+    token: Tensor | None = None
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    again: Callable[[], Forward] | None = None
 
     @property
     def nodes(self) -> dict[str, Tensor]:
@@ -111,11 +94,10 @@ class Forward:
             # The head is found by comparing numbers, and so not where the input is none.
             check_finite(self.x, self.x, self.x, self.layer)
             self._check_head(targets, method)
-        combine = chosen.combine
         gradients = self.gradients(targets)
         with torch.inference_mode(False), torch.no_grad():
             activations = self.activations.to(gradients.dtype)
-            maps = torch.stack([combine(activations, one) for one in gradients.unbind(1)], dim=1)
+            maps = chosen.combine_all(activations, gradients)
             check_finite(self.x, activations, maps, self.layer)
             return maps.float()
 
@@ -128,17 +110,26 @@ class Forward:
             batch, *rest = self.activations.shape
             return self.activations.new_empty((batch, 0, *rest), dtype=torch.float32)
         with torch.inference_mode(False), torch.no_grad():
-            if self.head is not None and self._closed():
-                return self.head.gradients(targets, self.values[CLASS].nodes, self.activations)
-            pulled = pull_back([self._row(target) for target in targets], self._leaf())
+            if self._closed():
+                return self._from_head(targets)
+            pulled = pull_back(self._rows(targets), self._leaf())
             return self._on_grid(pulled)
 
     def _closed(self) -> bool:
-        """Whether the forward kept no graph, because the head tells all gradients."""
-        return not self._leaf().requires_grad
+        """Whether the forward kept no graph, because the head tells the gradients."""
+        return self.head is not None and not self._leaf().requires_grad
+
+    def _from_head(self, targets: Sequence[Target]) -> Tensor:
+        if isinstance(self.head, LinearHead):
+            return self.head.gradients(targets, self.values[CLASS].nodes, self.activations)
+        if self.head is not None and self.head.fits(targets, self):
+            return self.head.gradients(targets, self)
+        if self.again is None:
+            raise ValueError("the forward has no graph, and nobody to run it again")
+        return self.again().gradients(targets)
 
     def _check_head(self, targets: Sequence[Target], method: str) -> None:
-        if self.head is None or any(target.layer != CLASS for target in targets):
+        if not isinstance(self.head, LinearHead) or any(target.layer != CLASS for target in targets):
             raise UsageError(
                 f"Method {method!r} explains classes behind an average over space and one Linear, "
                 f"which do not follow layer {self.layer!r}",
@@ -151,6 +142,15 @@ class Forward:
                 f"Layer {self.layer!r} is not used in the forward", "Name a layer that the model runs"
             )
         return self.leaf
+
+    def _rows(self, targets: Sequence[Target]) -> list[tuple[Tensor, Tensor]]:
+        nodes = [target for target in targets if isinstance(target, NodeTarget)]
+        if len(nodes) == len(targets) > 1 and len({target.layer for target in nodes}) == 1:
+            tensor, _ = self._row(nodes[0])
+            cotangents = node_cotangents(nodes, tensor.detach())
+            if cotangents is not None:
+                return [(tensor, cotangent) for cotangent in cotangents]
+        return [self._row(target) for target in targets]
 
     def _row(self, target: Target) -> tuple[Tensor, Tensor]:
         values = self.values.get(target.layer)
@@ -169,6 +169,8 @@ class Forward:
 
     def _on_grid(self, pulled: Tensor) -> Tensor:
         """Arrange gradients (K, *leaf.shape) as (B, K, C, *S)."""
+        if self.layout.kind == "channels-first":
+            return pulled.transpose(0, 1)
         gradients = torch.stack([self.layout.to_grid(one) for one in pulled], dim=1)
         if self.layout.prefix and not bool(gradients.any()) and bool(pulled.any()):
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -29,6 +29,10 @@ class LinearHead:
     """
 
     linear: nn.Linear
+
+    def covers(self, layers: Collection[nn.Module]) -> bool:
+        """Tell whether it knows the gradients of these layers' nodes: classes are all it knows."""
+        return not layers
 
     def gradients(self, targets: Sequence[Target], logits: Tensor, activations: Tensor) -> Tensor:
         """Differentiate targets by the activations: a constant over space, (B, K, C, *S)."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from foveal.capture.faults import check_finite
-from foveal.capture.forward import Values
 from foveal.capture.grids import Layout
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.tap import Pass, Tap
 from foveal.capture.targets import Target
+from foveal.capture.values import Values
 from foveal.capture.vjp import pull_back
 from foveal.errors import UsageError
 from foveal.features import CLASS

@@ -15,17 +15,20 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from foveal.capture.forward import Forward, Values
+from foveal.capture.class_token import ClassTokenHead, attend, find_class_token_head, is_masked
+from foveal.capture.forward import Forward
 from foveal.capture.grids import Layout, read_layout
 from foveal.capture.heads import LinearHead, find_linear_head
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.layers import LayerName, check_eval, read_layer
 from foveal.capture.opening import check_hookable, open_model
 from foveal.capture.outputs import Selector, first_tensor, select, with_tensor
+from foveal.capture.values import Values
 from foveal.errors import UsageError
 from foveal.features import CLASS
 
@@ -46,6 +49,8 @@ class Pass:
         Whether the gradients are known without a graph.
     leaf, layout
         The cut-off output of the map's layer, and how it is arranged.
+    token
+        The class token as it entered the layer's block.
     values
         Per node layer what it gave.
     calls
@@ -57,6 +62,7 @@ class Pass:
     graft: bool = True
     closed: bool = False
     leaf: Tensor | None = None
+    token: Tensor | None = None
     layout: Layout = field(default_factory=Layout)
     values: dict[str, Values] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
@@ -103,7 +109,8 @@ class Tap:
         self.model = open_model(model)
         self._output = output
         self._separate = False
-        self._head: LinearHead | None = None
+        self._head: LinearHead | ClassTokenHead | None = None
+        self._head_handles: list[torch.utils.hooks.RemovableHandle] = []
         self._layouts: dict[tuple[object, ...], Layout | None] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         if layer is not None or node_layers or not isinstance(self.model, torch.jit.ScriptModule):
@@ -141,6 +148,7 @@ class Tap:
 
     def close(self) -> None:
         """Take the hooks off; the model is as it was."""
+        self._forget_head()
         while self._handles:
             self._handles.pop().remove()
 
@@ -157,11 +165,48 @@ class Tap:
         bool
             Whether one forward is enough.
         """
-        self._separate, self._head = False, None
+        self._separate = False
+        self._forget_head()
         forward = self.forward(example)
-        self._separate = not torch.equal(forward.output, self._plain(Inputs.of(example)))
-        self._head = find_linear_head(self.model, forward, example)
+        self._learn_head(forward, example)
+        known = forward if self._head is None else self.forward(example)
+        self._separate = not torch.equal(known.output, self._plain(Inputs.of(example)))
         return not self._separate
+
+    def _learn_head(self, forward: Forward, example: Batch) -> None:
+        self._head = find_linear_head(self.model, forward, example)
+        if self._head is None and self._layer is not None and self._layer.call is None:
+            self._head = find_class_token_head(self.model, self._layer.module, forward, example)
+        if isinstance(self._head, ClassTokenHead):
+            block, attention = self._head.block, self._head.attention
+            self._head_handles = [
+                block.register_forward_pre_hook(self._keep_token),
+                attention.register_forward_hook(self._attended, with_kwargs=True),
+            ]
+
+    def _forget_head(self) -> None:
+        self._head = None
+        while self._head_handles:
+            self._head_handles.pop().remove()
+
+    def _keep_token(self, _module: nn.Module, args: tuple[Any, ...]) -> None:
+        current = _PASS.get()
+        if current is not None and current.tap is self and current.closed:
+            current.token = args[0][:, :1].clone()
+
+    def _attended(
+        self,
+        module: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        output: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        current = _PASS.get()
+        if current is None:
+            return attend(module, args, output)
+        if current.tap is self and is_masked(args, kwargs):
+            current.token = None
+        return None
 
     def forward(self, x: Batch) -> Forward:
         """Predict, under whatever gradient or inference mode the caller is in.
@@ -176,9 +221,11 @@ class Tap:
         UsageError
             If the model is in training mode, its output is not (B, classes), or a layer does not fit.
         """
-        inputs = Inputs.of(x)
-        # Nodes need the graph; without them a known head makes it superfluous.
-        closed = self._head is not None and not self._nodes
+        nodes = [layer.module for layer in self._nodes.values()]
+        # A head that knows the way to all nodes makes the graph superfluous.
+        return self._forward(Inputs.of(x), closed=self._head is not None and self._head.covers(nodes))
+
+    def _forward(self, inputs: Inputs, *, closed: bool) -> Forward:
         current = Pass(self, inputs.main, closed=closed)
         with torch.inference_mode(False), torch.no_grad():
             prediction = self.run(inputs, current)
@@ -261,6 +308,9 @@ class Tap:
             layout=current.layout,
             layer=self.layer,
             head=self._head,
+            token=current.token,
+            modules={name: layer.module for name, layer in self._nodes.items()},
+            again=lambda: self._forward(inputs, closed=False),
         )
 
 

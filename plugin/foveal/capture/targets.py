@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,7 +67,7 @@ class TopClass(Target):
         """Give d target / d values for logits (B, n); one logit is taken with the sign of its prediction."""
         if values.shape[1] == 1:
             return torch.where(values > 0, 1.0, -1.0).to(values.dtype)
-        return _one_hot(values, values.argmax(1))
+        return torch.zeros_like(values).scatter_(1, values.argmax(1, keepdim=True), 1.0)
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,21 @@ class NodeTarget(Target):
             return _one_hot(values, torch.full((values.shape[0],), self.index, device=values.device))
         check_index(FeatureName(self.layer, int(self.index.max())), values.shape[1])
         return _one_hot(values, self.index.to(values.device))
+
+
+def node_cotangents(targets: Sequence[NodeTarget], values: Tensor) -> Tensor | None:
+    """Give the cotangents (K, B, n) of nodes of one layer at once: for many nodes one by one is slow.
+
+    None where an index is out of range: the target itself says what is wrong.
+    """
+    batch, width = values.shape
+    first = [torch.as_tensor(target.index, device=values.device).expand(batch) for target in targets]
+    indices = torch.stack(first)
+    lowest = 0 if any(isinstance(target.index, int) for target in targets) else -1
+    if int(indices.max()) >= width or int(indices.min()) < lowest:
+        return None
+    rows = values.new_zeros((len(targets), batch, width))
+    return rows.scatter_(2, indices.clamp(min=0)[..., None], (indices >= 0).to(values.dtype)[..., None])
 
 
 class ClassTarget(NodeTarget):

@@ -72,8 +72,8 @@ def test_nothing_in_nothing_out(name):
 
 def test_unknown_names_and_taken_names():
     with pytest.raises(UsageError) as caught:
-        get_method("hires-cam")
-    assert str(caught.value) == "Unknown method 'hires-cam'. Did you mean 'hirescam' or 'gradcam' or 'cam'."
+        get_method("hirescamm")
+    assert str(caught.value).startswith("Unknown method 'hirescamm'. Did you mean 'hirescam' or '")
     with pytest.raises(ValueError, match="method 'gradcam' is registered already"):
         layer_method("gradcam", formula="M", source="another", sanity="not measured")(_gradcam)
 

@@ -18,7 +18,7 @@ _PLAIN = (
     "silu mish hardswish hardsigmoid softplus softsign log_sigmoid sigmoid tanh softmax log_softmax "
     "dropout dropout1d dropout2d dropout3d feature_dropout alpha_dropout hardshrink softshrink tanhshrink "
     "exp expm1 log log1p sqrt erf atan local_response_norm detach to float double half bfloat16 type "
-    "type_as requires_grad cpu cuda nan_to_num"
+    "type_as requires_grad cpu cuda nan_to_num as_tensor"
 )
 
 #: Turns a step and flat positions of its result into the signs by which the operation scales them.
