@@ -12,20 +12,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from foveal.capture.forward import Forward
 from foveal.capture.hooks import hooked
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.targets import ClassTarget, NodeTarget, Target
 from foveal.capture.values import Values
 from foveal.features import CLASS
-
-if TYPE_CHECKING:
-    from foveal.capture.forward import Forward
 
 #: The tokens that the replayed attention is to see.
 _TOKENS: ContextVar[tuple[nn.Module, Tensor] | None] = ContextVar("foveal_tokens", default=None)
@@ -46,6 +44,8 @@ class ClassTokenHead:
     pick
         How many of them work on tokens, before the class token is picked.
     """
+
+    averages: ClassVar[bool] = False
 
     block: nn.Module
     attention: nn.MultiheadAttention

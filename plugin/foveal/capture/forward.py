@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from foveal.attribution import get_layer_method
-from foveal.capture.class_token import ClassTokenHead
 from foveal.capture.faults import check_finite
 from foveal.capture.grids import Layout
-from foveal.capture.heads import LinearHead
 from foveal.capture.targets import NodeTarget, Target, node_cotangents
 from foveal.capture.values import Values
 from foveal.capture.vjp import pull_back
 from foveal.errors import UsageError
 from foveal.features import CLASS
+
+
+class Head(Protocol):
+    """What is known of a layer's way to the scores, so that its gradients need no graph.
+
+    Attributes
+    ----------
+    averages
+        Whether it is an average over space and one Linear, the case of CAM.
+    """
+
+    averages: ClassVar[bool]
+
+    def covers(self, layers: Collection[nn.Module]) -> bool:
+        """Tell whether it knows the nodes of these layers, so that forwards need no graph."""
+        ...
+
+    def fits(self, targets: Sequence[Target], forward: Forward) -> bool:
+        """Tell whether it knows the gradients of these targets."""
+        ...
+
+    def gradients(self, targets: Sequence[Target], forward: Forward) -> Tensor:
+        """Differentiate targets by the layer's activations: (B, K, C, *S)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +76,7 @@ class Forward:
     leaf: Tensor | None
     layout: Layout
     layer: str
-    head: LinearHead | ClassTokenHead | None = None
+    head: Head | None = None
     token: Tensor | None = None
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
     again: Callable[[], Forward] | None = None
@@ -120,8 +142,6 @@ class Forward:
         return self.head is not None and not self._leaf().requires_grad
 
     def _from_head(self, targets: Sequence[Target]) -> Tensor:
-        if isinstance(self.head, LinearHead):
-            return self.head.gradients(targets, self.values[CLASS].nodes, self.activations)
         if self.head is not None and self.head.fits(targets, self):
             return self.head.gradients(targets, self)
         if self.again is None:
@@ -129,7 +149,8 @@ class Forward:
         return self.again().gradients(targets)
 
     def _check_head(self, targets: Sequence[Target], method: str) -> None:
-        if not isinstance(self.head, LinearHead) or any(target.layer != CLASS for target in targets):
+        averaged = self.head is not None and self.head.averages
+        if not averaged or any(target.layer != CLASS for target in targets):
             raise UsageError(
                 f"Method {method!r} explains classes behind an average over space and one Linear, "
                 f"which do not follow layer {self.layer!r}",

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from foveal.capture.class_token import ClassTokenHead, attend, find_class_token_head, is_masked
-from foveal.capture.forward import Forward
+from foveal.capture.forward import Forward, Head
 from foveal.capture.grids import Layout, read_layout
-from foveal.capture.heads import LinearHead, find_linear_head
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.layers import LayerName, check_eval, read_layer
+from foveal.capture.linear_head import find_linear_head
 from foveal.capture.opening import check_hookable, open_model
 from foveal.capture.outputs import Selector, first_tensor, select, with_tensor
 from foveal.capture.values import Values
@@ -109,7 +109,7 @@ class Tap:
         self.model = open_model(model)
         self._output = output
         self._separate = False
-        self._head: LinearHead | ClassTokenHead | None = None
+        self._head: Head | None = None
         self._head_handles: list[torch.utils.hooks.RemovableHandle] = []
         self._layouts: dict[tuple[object, ...], Layout | None] = {}
         self._handles: list[torch.utils.hooks.RemovableHandle] = []

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from foveal.capture.forward import Forward
 from foveal.capture.hooks import hooked
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.targets import ClassTarget, Target
-
-if TYPE_CHECKING:
-    from foveal.capture.forward import Forward
+from foveal.features import CLASS
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +27,22 @@ class LinearHead:
         The head's Linear; its weight (n, C) is read at every use, so that a change shows.
     """
 
+    averages: ClassVar[bool] = True
+
     linear: nn.Linear
 
     def covers(self, layers: Collection[nn.Module]) -> bool:
-        """Tell whether it knows the gradients of these layers' nodes: classes are all it knows."""
+        """Tell whether it knows the nodes of these layers: classes are all it knows."""
         return not layers
 
-    def gradients(self, targets: Sequence[Target], logits: Tensor, activations: Tensor) -> Tensor:
+    def fits(self, targets: Sequence[Target], forward: Forward) -> bool:  # noqa: ARG002 - any forward will do
+        """Tell whether it knows the gradients of these targets."""
+        return all(target.layer == CLASS for target in targets)
+
+    def gradients(self, targets: Sequence[Target], forward: Forward) -> Tensor:
         """Differentiate targets by the activations: a constant over space, (B, K, C, *S)."""
-        grid = activations.shape[2:]
-        cotangents = torch.stack([target.cotangent(logits) for target in targets], dim=1)
+        grid, logits = forward.activations.shape[2:], forward.values[CLASS].nodes
+        cotangents = torch.stack([target.cotangent(logits.detach()) for target in targets], dim=1)
         weight = self.linear.weight.detach()
         weights = (cotangents.to(weight.dtype) @ weight) / prod(grid)
         wide = weights.float() if weights.dtype in (torch.float16, torch.bfloat16) else weights
@@ -73,7 +78,7 @@ def _agrees(head: LinearHead, forward: Forward) -> bool:
     targets = [ClassTarget(index) for index in range(min(forward.output.shape[1], 8))]
     truth = forward.gradients(targets)
     with torch.no_grad():
-        ours = head.gradients(targets, forward.output, forward.activations)
+        ours = head.gradients(targets, forward)
     return torch.allclose(ours, truth, rtol=1e-4, atol=1e-7 * float(truth.abs().max()))
 
 
