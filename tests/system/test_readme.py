@@ -107,6 +107,33 @@ def test_the_commands_for_ones_own_model_work_as_printed(tmp_path):
     assert not [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(one.info["cmdline"])]
 
 
+@pytest.mark.slow
+def test_the_commands_for_single_predictions_work_as_printed(tmp_path):
+    plan = DemoPlan(training=6, production=5, epochs=1, audit=QUICK)
+    study = write_study(tmp_path, "standard", plan, seed=0)
+    (tmp_path / "image.png").write_bytes((study.folder / "production/00000.png").read_bytes())
+    samples = sorted(path.relative_to(tmp_path) for path in (study.folder / "production").glob("*.png"))
+    (tmp_path / "images.csv").write_text("path\n" + "".join(f"{path}\n" for path in samples))
+    boxes = "".join(f"{path},30,30,60,60\n" for path in samples)
+    (tmp_path / "boxes.csv").write_text("path,y0,x0,y1,x1\n" + boxes)
+    (tmp_path / "model.py").write_bytes(Path(network.__file__).read_bytes())
+    torch.manual_seed(0)
+    torch.save(network.PatentNet().state_dict(), tmp_path / "weights.pt")
+    environ = {**os.environ, "PATH": f"{BINARIES}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    (pack,) = (line for line in commands(SHELL[1]) if line.startswith("foveal pack"))
+    printed = {}
+    for command in (pack, *commands(SHELL[2])):
+        done = subprocess.run(
+            command, check=False, shell=True, cwd=tmp_path, env=environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, (command, done.stderr)
+        printed[" ".join(command.split()[:2])] = done.stdout
+    assert "guided-backprop" in printed["foveal methods"]
+    assert (tmp_path / "explained/image.png").is_file()
+    assert (tmp_path / "compared/image.compare.png").is_file()
+    assert (tmp_path / "comparison/compare.csv").is_file()
+
+
 def leftovers(folder):
     return [
         one for one in psutil.process_iter(["cmdline"]) if str(folder) in " ".join(one.info["cmdline"] or [])
