@@ -16,7 +16,11 @@ from foveal.features import FeatureName
 
 FEATURES = [*(FeatureName("fc1", node) for node in range(7)), *(FeatureName("class", k) for k in range(3))]
 
-WATCHING = [one.name for one in METHODS.values() if isinstance(one, LayerMethod) and not one.linear_head]
+WATCHING = [
+    one.name
+    for one in METHODS.values()
+    if isinstance(one, LayerMethod) and not one.linear_head and one.sanity != "fails"
+]
 
 
 @given(st.lists(st.lists(st.integers(0, 9), unique=True), min_size=1, max_size=6))

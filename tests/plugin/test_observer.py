@@ -86,7 +86,7 @@ def test_sample_records():
     assert second.sample_sha256 == hashlib.sha256(raw).hexdigest()
 
 
-@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
 def test_entries_can_be_recomputed_from_a_tap_of_their_own(method):
     model, inputs = seeded(SharedNet), [seen(number, (24, 40, 1)) for number in range(6)]
     x = batch(inputs)

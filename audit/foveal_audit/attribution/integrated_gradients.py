@@ -16,7 +16,7 @@ from foveal_audit.attribution.loading import load_captum
     formula="M = sum over channels of (x - b) * integral of dS/dx from b to x; sums to S(x) - S(b)",
     source="Sundararajan, Taly and Yan, ICML 2017, arXiv:1703.01365 (computed by captum)",
     cost="many passes",
-    sanity="not measured",
+    sanity="mixed",
 )
 def attribute(subject: Subject, *, steps: int = 50, baseline: str = "zero") -> Tensor:
     """Integrate the gradient from a baseline to the sample; what is found adds up to the difference in score.

@@ -20,7 +20,7 @@ _VALUES = 2**25
     formula="M = S(x) - S(x with a window covered), averaged over windows",
     source="Zeiler and Fergus, ECCV 2014, arXiv:1311.2901 (computed by captum)",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
 )
 def attribute(
     subject: Subject, *, window: int | None = None, stride: int | None = None, baseline: str = "zero"

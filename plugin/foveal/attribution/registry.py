@@ -21,7 +21,7 @@ Attribute: TypeAlias = Callable[..., Tensor]
 #: What a method costs beyond the prediction.
 Cost = Literal["one forward", "one backward", "many passes", "optimisation"]
 #: What became of the method's maps when the network's weights were randomised: they must change.
-Sanity = Literal["passes", "fails", "not measured"]
+Sanity = Literal["passes", "mixed", "fails", "not measured"]
 #: Where a method's maps lie: on a layer's grid, on the input's, or wherever is asked.
 Place = Literal["layer", "input", "either"]
 
@@ -49,7 +49,8 @@ class Method:
         What it needs of model or data, in a few words each; empty where any differentiable model will do.
     sanity
         Whether it passes the weight-randomisation check (Adebayo et al., NeurIPS 2018), as measured by
-        the project's own tests. Methods that fail are for viewing only.
+        the project's own tests on two trained networks (docs/methods.md); ``mixed`` passes on one and fails
+        on the other. Methods that fail are for viewing only.
     place
         Where its maps lie.
     """

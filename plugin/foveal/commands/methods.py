@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 _COLUMNS = ("method", "map", "cost", "sanity", "what it does, and what it needs for that")
 #: What a map lies on, for people.
 _PLACES = {"layer": "layer", "input": "input", "either": "input or layer"}
-_SANITY = {"passes": "passes", "fails": "FAILS: for viewing only", "not measured": "not measured"}
+_SANITY = {
+    "passes": "passes",
+    "mixed": "mixed: passes on one network, fails on another",
+    "fails": "FAILS: for viewing only",
+    "not measured": "not measured",
+}
 
 
 def register(app: typer.Typer) -> None:

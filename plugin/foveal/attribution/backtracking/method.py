@@ -16,7 +16,7 @@ from foveal.attribution.subject import Subject
     formula="M(p) = sum_i n_i exp(-|p - p_i|^2 / 2 sigma^2) / sum_i n_i over the important pixels p_i",
     source="Gandikota and Mishra, How you see me",
     cost="one forward",
-    sanity="not measured",
+    sanity="mixed",
     needs=("layers that are linear, convolutional, pooling or elementwise",),
 )
 def attribute(

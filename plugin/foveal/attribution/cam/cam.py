@@ -14,7 +14,7 @@ from foveal.attribution.registry import layer_method
     "cam",
     formula="M = sum_k W[c, k] A_k",
     source="Zhou et al., CVPR 2016, arXiv:1512.04150",
-    sanity="not measured",
+    sanity="passes",
     needs=("a head of one average over space and one Linear",),
     linear_head=True,
 )

@@ -12,7 +12,7 @@ from foveal.attribution.registry import layer_method
     "gradcam++",
     formula="M = sum_k w_k A_k, w_k = sum(alpha ReLU(g_k)), alpha = g^2 / (2 g^2 + sum(A) g^3)",
     source="Chattopadhay et al., WACV 2018, arXiv:1710.11063",
-    sanity="not measured",
+    sanity="fails",
 )
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Weight channels by the sum of alpha * ReLU(gradient), alpha from the paper's closed form."""

@@ -11,13 +11,13 @@ from foveal.attribution.registry import layer_method
     "hirescam",
     formula="M = sum_k g_k A_k",
     source="Draelos and Carin 2020, arXiv:2011.08891",
-    sanity="not measured",
+    sanity="passes",
 )
 @layer_method(
     "gradxact",
     formula="M = sum_k g_k A_k",
     source="Gradient times activation of the layer, the same product under its older name",
-    sanity="not measured",
+    sanity="passes",
 )
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Sum gradient * activation over the channels.

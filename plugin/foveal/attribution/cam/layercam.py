@@ -11,7 +11,7 @@ from foveal.attribution.registry import layer_method
     "layercam",
     formula="M = sum_k ReLU(g_k) A_k",
     source="Jiang et al., IEEE TIP 2021, doi:10.1109/TIP.2021.3089943",
-    sanity="not measured",
+    sanity="mixed",
 )
 def combine(activations: Tensor, gradients: Tensor) -> Tensor:
     """Sum ReLU(gradient) * activation over the channels; suits shallow layers."""

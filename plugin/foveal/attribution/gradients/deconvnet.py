@@ -16,7 +16,7 @@ from foveal.attribution.subject import Subject
     formula="M = sum_c R_c, through each ReLU: R_h = ReLU(R)",
     source="Zeiler and Fergus, ECCV 2014, arXiv:1311.2901",
     cost="one backward",
-    sanity="not measured",
+    sanity="mixed",
     needs=("ReLU as the only nonlinearity",),
     place="either",
 )

@@ -23,7 +23,7 @@ from foveal.attribution.subject import Subject
     formula="M = max_c |dS/dx_c|, every ReLU's output h times a gate z; again and again z = [dS/dh > 0]",
     source="Cao et al., ICCV 2015, doi:10.1109/ICCV.2015.338",
     cost="optimisation",
-    sanity="not measured",
+    sanity="fails",
     needs=("ReLU as the only nonlinearity",),
 )
 def attribute(

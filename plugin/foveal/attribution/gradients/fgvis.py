@@ -25,7 +25,7 @@ from foveal.faithfulness.baselines import make_baseline
     formula="M = 1 - m with m in [0, 1] of least S(m x) - sparsity sum(m)",
     source="Wagner et al., CVPR 2019, arXiv:1908.02686",
     cost="optimisation",
-    sanity="not measured",
+    sanity="passes",
     needs=("ReLU as the only nonlinearity, unless defence=false",),
 )
 def attribute(

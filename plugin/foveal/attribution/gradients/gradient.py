@@ -14,7 +14,7 @@ from foveal.attribution.subject import Subject
     formula="M = max_c |dS/dx_c|",
     source="Simonyan, Vedaldi and Zisserman, ICLR workshop 2014, arXiv:1312.6034",
     cost="one backward",
-    sanity="not measured",
+    sanity="passes",
     place="either",
 )
 def attribute(subject: Subject, *, channels: str = "max") -> Tensor:

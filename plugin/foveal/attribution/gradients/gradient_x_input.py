@@ -14,7 +14,7 @@ from foveal.attribution.subject import Subject
     formula="M = sum_c x_c dS/dx_c",
     source="Shrikumar et al. 2016, arXiv:1605.01713",
     cost="one backward",
-    sanity="not measured",
+    sanity="mixed",
     place="either",
 )
 def attribute(subject: Subject) -> Tensor:

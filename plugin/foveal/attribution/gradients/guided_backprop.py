@@ -16,7 +16,7 @@ from foveal.attribution.subject import Subject
     formula="M = sum_c R_c, through each ReLU of input h: R_h = ReLU(R) [h > 0]",
     source="Springenberg et al., ICLR workshop 2015, arXiv:1412.6806",
     cost="one backward",
-    sanity="not measured",
+    sanity="fails",
     needs=("ReLU as the only nonlinearity",),
     place="either",
 )
@@ -25,7 +25,7 @@ from foveal.attribution.subject import Subject
     formula="M = sum_c R_c, through each ReLU of input h: R_h = ReLU(R) [h > 0]",
     source="Mahendran and Vedaldi, ECCV 2016: the same rule under its other name",
     cost="one backward",
-    sanity="not measured",
+    sanity="fails",
     needs=("ReLU as the only nonlinearity",),
     place="either",
 )

@@ -18,7 +18,7 @@ from foveal.attribution.subject import Subject
     formula="M = sum_c R_c * up(ReLU(sum_k mean(g_k) A_k)), R by guided-backprop",
     source="Selvaraju et al., ICCV 2017, arXiv:1610.02391",
     cost="many passes",
-    sanity="not measured",
+    sanity="fails",
     needs=("ReLU as the only nonlinearity",),
     place="layer",
 )

@@ -22,7 +22,7 @@ from foveal.faithfulness.baselines import make_baseline
     formula="M = max_c ReLU(R_c) |x_c - ref_c|, R by guided-backprop of sum ReLU(sum_k mean(g_k) A_k)",
     source="Reconstruction: made to fit the abstract of Philbrick et al., AJR 2018, doi:10.2214/AJR.18.20331",
     cost="many passes",
-    sanity="not measured",
+    sanity="fails",
     needs=("ReLU as the only nonlinearity, unless variant=gradient",),
     place="layer",
 )

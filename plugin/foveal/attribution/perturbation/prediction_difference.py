@@ -31,7 +31,7 @@ class _Plan:
     formula="M = log2 odds S(x) - log2 odds E[S(x) | window unknown], averaged over windows",
     source="Zintgraf, Cohen, Adel and Welling, ICLR 2017, arXiv:1702.04595",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
     needs=("training samples, for the conditional and marginal fill",),
 )
 def attribute(

@@ -21,7 +21,7 @@ from foveal.faithfulness.baselines import make_baseline
     formula="M = E[S(mask * x) | mask keeps the position] - E[S(mask * x)]",
     source="Petsiuk, Das and Saenko, BMVC 2018, arXiv:1806.07421",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
 )
 def attribute(
     subject: Subject,

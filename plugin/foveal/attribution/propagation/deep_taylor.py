@@ -15,7 +15,7 @@ from foveal.attribution.subject import Subject
     formula="M_i = sum_j R_ij, summed over channels; z+ everywhere, z-box or w^2 at the first layer",
     source="Montavon et al., Pattern Recognition 2017, arXiv:1512.02479",
     cost="one backward",
-    sanity="not measured",
+    sanity="fails",
     needs=("eager model",),
     place="either",
 )

@@ -21,7 +21,7 @@ _ROUNDING = 0.01
     formula="M = sum_c (x - x0) m; m = (f(z) - f(z0)) / (z - z0) through every nonlinearity f (rescale rule)",
     source="Shrikumar et al., ICML 2017, arXiv:1704.02685",
     cost="one backward",
-    sanity="not measured",
+    sanity="mixed",
     needs=("eager model",),
     place="either",
 )

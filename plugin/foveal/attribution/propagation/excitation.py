@@ -22,7 +22,7 @@ from foveal.attribution.subject import Subject
     formula="M_i = P_i, summed over channels; P_i = sum_j (x_i w_ij)+ P_j / sum_i (x_i w_ij)+, 1 at the unit",
     source="Zhang et al., IJCV 2018, arXiv:1608.00507",
     cost="one backward",
-    sanity="not measured",
+    sanity="fails",
     needs=("eager model",),
     place="either",
 )
@@ -42,7 +42,7 @@ def excitation_backprop(subject: Subject) -> Tensor:
     formula="M = max(0, P - P of the unit whose head has negated weights); P as in excitation",
     source="Zhang et al., IJCV 2018, arXiv:1608.00507",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
     needs=("eager model",),
     place="either",
 )

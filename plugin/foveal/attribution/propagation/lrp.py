@@ -18,7 +18,7 @@ _FORMULA = "M_i = R_i = sum_j R_ij, summed over channels; "
     formula=_FORMULA + "epsilon rule in dense layers, gamma in convolutions, z-box or w^2 at the input",
     source="Montavon et al., Explainable AI 2019; Kohlbrenner et al., IJCNN 2020, arXiv:1910.09840",
     cost="one backward",
-    sanity="not measured",
+    sanity="passes",
     needs=("eager model",),
     place="either",
 )
@@ -78,7 +78,7 @@ def lrp(
     formula=_FORMULA + "R_ij = x_i w_ij R_j / (y_j + eps sign y_j)",
     source="Bach et al., PLoS ONE 2015",
     cost="one backward",
-    sanity="not measured",
+    sanity="mixed",
     needs=("eager model",),
     place="either",
 )
@@ -106,7 +106,7 @@ def lrp_epsilon(subject: Subject, *, epsilon: float = 1e-6) -> Tensor:
     formula=_FORMULA + "R_ij ~ x_i w_ij + gamma (x_i w_ij)+ where y_j > 0, (x_i w_ij)- where y_j < 0",
     source="Montavon et al., Explainable AI 2019",
     cost="one backward",
-    sanity="not measured",
+    sanity="mixed",
     needs=("eager model",),
     place="either",
 )
@@ -134,7 +134,7 @@ def lrp_gamma(subject: Subject, *, gamma: float = 0.25) -> Tensor:
     formula=_FORMULA + "R_ij = (x_i w_ij)+ R_j / (sum_i (x_i w_ij)+ + b_j+)",
     source="Montavon et al., Pattern Recognition 2017, arXiv:1512.02479",
     cost="one backward",
-    sanity="not measured",
+    sanity="fails",
     needs=("eager model",),
     place="either",
 )
@@ -154,7 +154,7 @@ def lrp_zplus(subject: Subject) -> Tensor:
     formula=_FORMULA + "R_ij = (alpha (x_i w_ij)+ / z_j+ - (alpha - 1) (x_i w_ij)- / z_j-) R_j",
     source="Bach et al., PLoS ONE 2015",
     cost="one backward",
-    sanity="not measured",
+    sanity="mixed",
     needs=("eager model",),
     place="either",
 )

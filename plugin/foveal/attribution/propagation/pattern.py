@@ -22,7 +22,7 @@ _NEEDS = ("eager model", "training samples")
     formula="M = the unit's value sent back with patterns a in the place of weights, summed over channels",
     source="Kindermans et al., ICLR 2018, arXiv:1705.05598",
     cost="many passes",
-    sanity="not measured",
+    sanity="fails",
     needs=_NEEDS,
     place="either",
 )
@@ -54,7 +54,7 @@ def pattern_net(subject: Subject, *, estimator: str = "two-component") -> Tensor
     formula="M = the unit's value sent back with w a in the place of w, summed over channels; a: pattern",
     source="Kindermans et al., ICLR 2018, arXiv:1705.05598",
     cost="many passes",
-    sanity="not measured",
+    sanity="mixed",
     needs=_NEEDS,
     place="either",
 )
