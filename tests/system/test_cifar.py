@@ -144,7 +144,7 @@ def test_explaining_two_images(folder, archive, cifar, command, predict):
     for path, report in zip(paths, reports, strict=True):
         written = {kind: folder / name for kind, name in report["files"].items()}
         map_ = np.load(written["npy"])
-        assert (map_.shape, map_.dtype) == ((16, 16), np.float32)
+        assert (map_.shape, map_.dtype) == ((8, 8), np.float32)
         assert np.isfinite(map_).all()
         assert map_.any()
         with Image.open(written["png"]) as overlay:

@@ -17,8 +17,8 @@ from foveal_audit.comparing.randomisation import RESEMBLES, check_method, check_
 from foveal_audit.comparing.results import sum_up
 from foveal_audit.comparing.running import Contender, Question, compare
 
-#: Methods whose verdict rests on both networks, in the registry's words.
-MEASURED = ("gradient", "gradcam", "hirescam", "layercam", "guided-backprop", "gradcam++", "lrp-zplus")
+#: Methods whose verdict rests on both networks, and not on which weights are drawn (as that of gradcam++ does).
+MEASURED = ("gradient", "gradcam", "hirescam", "layercam", "guided-backprop", "lrp-zplus")
 #: What `foveal.explain` does where nothing else is asked for.
 DEFAULT = Contender("hirescam", "auto")
 
