@@ -129,8 +129,16 @@ def _trace(model: nn.Module, x: Batch) -> list[Call]:
     """Run one forward and list the calls of every module, in the order in which they end."""
     check_hookable(model)
     check_eval(model)
+    inputs = Inputs.of(x)
+    try:
+        return _calls(model, _at_least_two(inputs))
+    except RuntimeError:
+        # Some networks take one sample at a time; and what does not fit at all is told in its own size.
+        return _calls(model, inputs)
+
+
+def _calls(model: nn.Module, inputs: Inputs) -> list[Call]:
     calls: list[Call] = []
-    inputs = _at_least_two(Inputs.of(x))
     names = {module: name for name, module in model.named_modules() if name}
 
     def note(module: nn.Module, _args: object, output: object) -> None:

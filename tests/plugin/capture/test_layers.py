@@ -145,3 +145,18 @@ def test_an_averaging_head_is_told_from_one_that_reads_positions():
     assert is_averaged(seeded(ResidualNet), x, "layer3")
     assert not is_averaged(seeded(ResidualNet), x, "layer2")
     assert not is_averaged(seeded(LinearHead), torch.rand(1, 1, 8, 8), "conv")
+
+
+def test_a_network_that_takes_one_sample_at_a_time():
+    class Single(ResidualNet):
+        def forward(self, x):
+            return self.fc(self.layer3(self.layer2(self.stem(x))).mean((2, 3)).view(1, 16))
+
+    class Shallow(Single):
+        def __init__(self):
+            super().__init__()
+            self.layer2 = nn.Conv2d(8, 12, 3, 2, 1)
+
+    assert choose_layer(seeded(Shallow), torch.rand(1, 3, 32, 32)) == "layer3"
+    with pytest.raises(RuntimeError, match=r"shapes cannot be multiplied \(1x"):
+        choose_layer(seeded(SharedNet), torch.rand(1, 1, 32, 32))
