@@ -17,7 +17,7 @@ from foveal_audit.comparing.randomisation import RESEMBLES, check_method, check_
 from foveal_audit.comparing.results import sum_up
 from foveal_audit.comparing.running import Contender, Question, compare
 
-#: Methods whose verdict rests on both networks, and not on the draw (as that of gradcam++ does, on ResNet-20).
+#: Methods whose verdict rests on both networks, and not on the draw as that of gradcam++ does (on ResNet-20).
 MEASURED = ("gradient", "gradcam", "hirescam", "layercam", "guided-backprop", "lrp-zplus")
 #: What `foveal.explain` does where nothing else is asked for.
 DEFAULT = Contender("hirescam", "auto")
