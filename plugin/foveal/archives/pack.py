@@ -20,6 +20,7 @@ from torch import Tensor
 
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.model import AuditedModel, load_model
+from foveal.attribution import get_evidence_method
 from foveal.config import FovealConfig
 from foveal.errors import EnvironmentFault, UsageError, nearest
 from foveal.samples.transform import ImageTransform
@@ -195,7 +196,9 @@ def _settings(
             raise UsageError(f"Unknown key {key!r} in the configuration", nearest(str(key), known))
     # In full, so that a later default cannot change what this archive does; and without this machine's
     # variables, which belong to where it is served.
-    section = FovealConfig.from_mapping(config.get("foveal") or {}, environ={}).to_mapping()
+    watched = FovealConfig.from_mapping(config.get("foveal") or {}, environ={})
+    get_evidence_method(watched.method)
+    section = watched.to_mapping()
     settings = {**SERVING_DEFAULTS, **config, "preprocess": dict(transform), "foveal": section}
     return settings | ({"model": {"class": model_class}} if model_class else {})
 

@@ -246,6 +246,20 @@ def test_a_place_that_cannot_be_written(make, tmp_path, out, reason):
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        ("guided-backprop", "fails the weight-randomisation check, it is for viewing only"),
+        ("lrp", "needs passes of its own and cannot watch requests"),
+        ("cam", "explains classes alone and cannot watch requests"),
+    ],
+)
+def test_a_method_that_cannot_watch_requests_is_refused_before_anything_is_served(make, method, fault):
+    with pytest.raises(UsageError) as caught:
+        make(config={"foveal": {"method": method}})
+    assert str(caught.value).startswith(f"Method {method!r} {fault}. Choose one of gradcam, ")
+
+
 def test_without_the_handlers(make, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault) as caught:
