@@ -61,7 +61,8 @@ def _until_stopped() -> Iterator[threading.Event]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature is the signal's
-        stop.set()
+        # From a thread: this one may be inside stop.wait(), holding the very lock that set() needs.
+        threading.Thread(target=stop.set).start()
         _restore(before)
 
     for number in before:
