@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution import Subject, input_method
-from foveal.attribution.perturbation.passes import at_least, in_chunks
+from foveal.attribution.options import at_least
+from foveal.attribution.perturbation.passes import in_chunks
 from foveal.faithfulness.baselines import make_baseline
 from foveal_audit.attribution.drawing import seeded
 from foveal_audit.attribution.loading import load_captum

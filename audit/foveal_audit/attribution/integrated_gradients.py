@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution import Subject, input_method
-from foveal.attribution.perturbation.passes import ROWS, at_least
+from foveal.attribution.options import at_least
+from foveal.attribution.perturbation.passes import ROWS
 from foveal.faithfulness.baselines import make_baseline
 from foveal_audit.attribution.loading import load_captum
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from foveal.attribution import Subject, input_method
-from foveal.attribution.perturbation.passes import at_least
+from foveal.attribution.options import at_least
 from foveal_audit.attribution.drawing import seeded
 from foveal_audit.attribution.game import Game
 from foveal_audit.attribution.loading import load_captum

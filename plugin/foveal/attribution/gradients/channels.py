@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from foveal.attribution.gradients.options import one_of
+from foveal.attribution.options import one_of
 
 #: How values (B, K, C, *S) become maps (B, K, *S).
 REDUCTIONS: Mapping[str, Callable[[Tensor], Tensor]] = {

@@ -11,9 +11,9 @@ from torch import Tensor
 from foveal.attribution.functions import Call, replace_backward
 from foveal.attribution.gradients.calls import CallMemory
 from foveal.attribution.gradients.channels import reduce_channels
-from foveal.attribution.gradients.options import at_least, one_of
 from foveal.attribution.gradients.passes import Rows, by_units, differentiate
 from foveal.attribution.gradients.rectifiers import rectifying
+from foveal.attribution.options import at_least, one_of
 from foveal.attribution.registry import input_method
 from foveal.attribution.subject import Subject
 

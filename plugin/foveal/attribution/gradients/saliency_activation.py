@@ -11,7 +11,7 @@ from torch import Tensor
 from foveal.attribution.gradients.channels import reduce_channels
 from foveal.attribution.gradients.guided_backprop import guiding
 from foveal.attribution.gradients.layer_graph import layer_output
-from foveal.attribution.gradients.options import one_of
+from foveal.attribution.options import one_of
 from foveal.attribution.registry import input_method
 from foveal.attribution.subject import Subject
 from foveal.faithfulness.baselines import make_baseline

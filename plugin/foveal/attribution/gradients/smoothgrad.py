@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.gradients.channels import reduce_channels
-from foveal.attribution.gradients.options import at_least, one_of
 from foveal.attribution.gradients.passes import ROWS
+from foveal.attribution.options import at_least, one_of
 from foveal.attribution.registry import input_method
 from foveal.attribution.subject import Subject
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.gradients.passes import Rows, by_units
-from foveal.attribution.perturbation.passes import at_least, class_units
+from foveal.attribution.options import at_least
+from foveal.attribution.perturbation.passes import class_units
 from foveal.attribution.registry import input_method
 from foveal.attribution.resizing import resize
 from foveal.attribution.subject import Subject

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from foveal.attribution.subject import Subject
-from foveal.errors import UsageError
 
 #: Rows of one forward at most; more variants go in several.
 ROWS = 32
@@ -86,9 +85,3 @@ def starts(side: int, window: int, stride: int) -> list[int]:
 def box(corner: Iterable[int], windows: Iterable[int]) -> Where:
     """Name the positions of a window on the last axes of a tensor."""
     return (..., *(slice(low, low + window) for low, window in zip(corner, windows, strict=True)))
-
-
-def at_least(name: str, value: float | None, least: float) -> None:
-    """Raise a UsageError where an option is below what makes sense; None stands for the default."""
-    if value is not None and not value >= least:
-        raise UsageError(f"Option {name!r} is {value}", f"Give {least} or more")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foveal.attribution.perturbation.passes import Where, at_least, box, class_units, corners, score_variants
+from foveal.attribution.options import at_least
+from foveal.attribution.perturbation.passes import Where, box, class_units, corners, score_variants
 from foveal.attribution.perturbation.patch_gaussian import Conditional, PatchGaussian
 from foveal.attribution.registry import input_method
 from foveal.attribution.subject import Subject

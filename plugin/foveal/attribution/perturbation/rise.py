@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foveal.attribution.perturbation.passes import at_least, in_chunks, repetitions
+from foveal.attribution.options import at_least
+from foveal.attribution.perturbation.passes import in_chunks, repetitions
 from foveal.attribution.registry import input_method
 from foveal.attribution.resizing import resize
 from foveal.attribution.subject import Subject

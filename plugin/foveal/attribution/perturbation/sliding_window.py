@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from foveal.attribution.perturbation.passes import Where, at_least, box, corners, score_variants, starts
+from foveal.attribution.options import at_least
+from foveal.attribution.perturbation.passes import Where, box, corners, score_variants, starts
 from foveal.attribution.registry import input_method
 from foveal.attribution.resizing import resize
 from foveal.attribution.subject import Subject

@@ -1,4 +1,4 @@
-"""Options of the gradient methods, checked."""
+"""Options of methods, checked."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from foveal.errors import UsageError, nearest
 
 
-def at_least(name: str, value: float, least: float) -> None:
-    """Raise a UsageError where an option is below what makes sense."""
-    if not value >= least:
+def at_least(name: str, value: float | None, least: float) -> None:
+    """Raise a UsageError where an option is below what makes sense; None stands for the default."""
+    if value is not None and not value >= least:
         raise UsageError(f"Option {name!r} is {value}", f"Give {least} or more")
 
 
