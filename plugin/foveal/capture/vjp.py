@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from math import prod
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
+from foveal.capture.backward import differentiate
+from foveal.capture.linear_rows import step_before
 from foveal.capture.pooling import find_pool
-from foveal.errors import UsageError
 
 #: Bytes of gradients that one batched backward may hold; more targets go in several.
 _CHUNK_BYTES = 64 * 2**20
 #: float16 loses gradients below 6e-8: cotangents are scaled up before, gradients down after.
 _HALF_SCALE = 2.0**10
+_NARROW = (torch.float16, torch.bfloat16)
 
 
 def pull_back(rows: Sequence[tuple[Tensor, Tensor]], leaf: Tensor) -> Tensor:
@@ -61,31 +62,7 @@ def _chunk(rows: Sequence[tuple[Tensor, Tensor]], goal: Tensor | GradientEdge, d
         torch.stack([row * scale if own is tensor else torch.zeros_like(tensor) for own, row in rows])
         for tensor in tensors
     ]
-    gradients = _differentiate(tensors, goal, weights)
+    starts = [step_before(tensor, weight) for tensor, weight in zip(tensors, weights, strict=True)]
+    gradients = differentiate([start for start, _ in starts], goal, [weight for _, weight in starts])
     wide = gradients.float() if gradients.dtype in _NARROW else gradients
     return wide / scale if scale != 1.0 else wide
-
-
-_NARROW = (torch.float16, torch.bfloat16)
-
-
-def _differentiate(tensors: list[Tensor], goal: Tensor | GradientEdge, weights: list[Tensor]) -> Tensor:
-    """Vector-Jacobian products of a stack of cotangents, in one batched backward where torch can."""
-    if len(weights[0]) == 1:
-        return _gradient(tensors, goal, [weight[0] for weight in weights], batched=False)[None]
-    # Some operations cannot be batched, and say so in many words; a true fault shows again below.
-    with suppress(RuntimeError):
-        return _gradient(tensors, goal, weights, batched=True)
-    singles = zip(*(weight.unbind(0) for weight in weights), strict=True)
-    return torch.stack([_gradient(tensors, goal, list(single), batched=False) for single in singles])
-
-
-def _gradient(
-    tensors: list[Tensor], goal: Tensor | GradientEdge, weights: list[Tensor], *, batched: bool
-) -> Tensor:
-    (gradient,) = torch.autograd.grad(
-        tensors, goal, weights, retain_graph=True, allow_unused=True, is_grads_batched=batched
-    )
-    if gradient is None:
-        raise UsageError("The map's layer does not lead to the target", "Choose another --layer for the map")
-    return gradient.detach()
