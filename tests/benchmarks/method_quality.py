@@ -2,9 +2,10 @@
 
     FOVEAL_DATA=../shared/data python tests/benchmarks/method_quality.py --results DIR -o docs/methods.md
 
-Measures every method of the registry on three trained networks (nodules, blood cells, two objects in one
-picture) and its weight-randomisation check on two deep ones, and writes the table. What DIR holds already is
-not measured again; remove a method's files to measure it anew. About half an hour on one core.
+Measures every method of the registry on four trained networks (nodules, blood cells, two objects in one
+picture, and a transformer on digits) and its weight-randomisation check on two deep ones, for methods that
+follow the attention on the transformer, and writes the table. What DIR holds already is not measured again;
+remove a method's files to measure it anew. About an hour on one core.
 """
 
 from __future__ import annotations
@@ -31,13 +32,43 @@ from foveal_audit.comparing.randomisation import check_method  # noqa: E402
 from foveal_audit.comparing.results import sum_up  # noqa: E402
 from foveal_audit.comparing.running import Question, choose_methods, compare, contenders  # noqa: E402
 
-#: Samples per cost class: slow methods are measured on fewer, and their intervals say so.
-SAMPLES = {"one forward": 120, "one backward": 120, "many passes": 16, "optimisation": 6}
-CHECKED = {"one forward": (12, 3), "one backward": (12, 3), "many passes": (4, 1), "optimisation": (3, 1)}
+#: The networks on which every method points.
+NETWORKS = ("nodules", "cells", "two objects", "digits")
+#: Methods that no network but a transformer can be asked for.
+ATTENTIVE = ("attention", "attention-rollout", "gradient-rollout")
+#: Methods whose training samples must have the shape of what is explained.
+ALIKE = ("gradient-shap", "prediction-difference")
+#: Samples per cost class, or per method: slow methods are measured on fewer, and their intervals say so.
+SAMPLES = {
+    "one forward": 120,
+    "one backward": 120,
+    "many passes": 16,
+    "optimisation": 6,
+    "rise": 8,
+    "shapley-sampling": 8,
+    "prediction-difference": 6,
+}
+#: Samples and draws of the weights.
+CHECKED = {
+    "one forward": (12, 3),
+    "one backward": (12, 3),
+    "many passes": (4, 1),
+    "optimisation": (3, 1),
+    "lime": (6, 1),
+    "kernel-shap": (6, 1),
+    "shapley-sampling": (6, 1),
+    "prediction-difference": (3, 1),
+}
 #: A product of two maps is no better than its worse factor: what it adds to the other comes from there.
 FACTORS = {"guided-gradcam": ("guided-backprop", "gradcam")}
-#: Draws that a single map needs to resemble its own repetition.
-STEADY = {"smoothgrad": {"samples": 100}}
+#: Draws, and parts few enough, that a single map needs to resemble its own repetition.
+STEADY = {
+    "smoothgrad": {"samples": 400},
+    "gradient-shap": {"samples": 200},
+    "lime": {"samples": 1500, "segments": 16},
+    "kernel-shap": {"samples": 1500, "segments": 16},
+    "shapley-sampling": {"samples": 50, "segments": 16},
+}
 CAMS = ("gradcam", "gradcam++", "hirescam", "layercam")
 VERDICTS = ("fails", "not measured", "mixed", "passes")
 
@@ -66,10 +97,15 @@ def measure(folder, names):
     order = sorted(names, key=lambda name: [*SAMPLES].index(all_methods()[name].cost))
     known = Networks(folder)
     for name in [*order, None]:
-        for which in ("nodules", "cells", "two objects"):
+        for which in NETWORKS:
             kept(folder, f"{name or 'baselines'} {which}", partial(find, known, which, name))
-        for which in ("two objects", "nodules") if name else ():
+        for which in judges(name) if name else ():
             kept(folder, f"{name} check {which}", partial(check, known, which, name))
+
+
+def judges(name):
+    """Name the networks on which a method's sanity is checked."""
+    return ("two objects", "nodules", "digits") if name in ATTENTIVE else ("two objects", "nodules")
 
 
 class Networks:
@@ -85,6 +121,7 @@ class Networks:
                 "nodules": known_truth.nodules,
                 "cells": lambda: known_truth.cells(data / "blood-cells"),
                 "two objects": lambda: known_truth.two_objects(data / "cifar10"),
+                "digits": known_truth.digits,
             }
             self.made[which] = make[which]()
         return self.made[which]
@@ -104,23 +141,36 @@ def kept(folder, name, make):
         sys.stderr.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
 
 
+def budget(table, name):
+    """Look up what a method may cost: its own entry, or that of its cost class."""
+    return table.get(name, table[all_methods()[name].cost])
+
+
 def find(networks, which, name):
     """Score one method (or the baselines) on a network's cases: a record per layer."""
     known = networks[which]
-    cases = known.cases[: SAMPLES[all_methods()[name].cost] if name else None]
+    cases = known.cases[: budget(SAMPLES, name) if name else None]
     x = cases[0].x[None]
     methods = choose_methods([name]) if name else []
-    layers = [*layers_by_depth(known.model, x)] if name in CAMS or name == "cam" else ["auto"]
+    layers = depths(known.model, x, name)
     listed = contenders(known.model, x, methods, layers)
     listed = listed[:-2] if name else listed[-2:]
     if name and methods[0].place == "either":
         listed = listed[:1]
-    question = Question(known.target, known.tolerance, faithful=False, training=known.training)
+    training = known.alike if name in ALIKE else known.training
+    question = Question(known.target, known.tolerance, faithful=False, training=training)
     start = time.process_time()
     results = [asdict(one) for one in sum_up(compare(known.model, cases, listed, question))]
     spent = (time.process_time() - start) / len(listed) / len(cases)
     auto = choose_layer(known.model, x)
     return {"auto": auto, "ratio": spent / forward_time(known), "results": results}
+
+
+def depths(model, x, name):
+    """Name the layers at which a method is measured."""
+    if name in CAMS:
+        return layers_by_depth(model, x)
+    return layers_by_depth(model, x)[-1:] if name == "cam" else ["auto"]
 
 
 def forward_time(known):
@@ -137,10 +187,8 @@ def forward_time(known):
 def check(networks, which, name):
     """Randomise the weights of a network and look at one method's maps."""
     known = networks[which]
-    samples, draws = CHECKED[all_methods()[name].cost]
-    x = torch.stack([case.x for case in known.cases[:samples]])
-    if which == "two objects":  # the network's own samples, not the pairs
-        x = known.training[::7][:samples]
+    samples, draws = budget(CHECKED, name)
+    x = CHECKED_ON[which](known)[:samples]
     stages = (0.25, 0.5, 0.75, 1.0) if draws > 1 else (0.5, 1.0)
     layer = layers_by_depth(known.model, x[:1])[-1] if name == "cam" else "auto"
     try:
@@ -159,9 +207,17 @@ def check(networks, which, name):
     return {**asdict(found), "verdict": found.verdict, "samples": len(x), "draws": draws}
 
 
+#: Where two cases or two objects share a picture, each picture once.
+CHECKED_ON = {
+    "nodules": lambda known: torch.stack([case.x for case in known.cases]),
+    "two objects": lambda known: known.training[::7],
+    "digits": lambda known: torch.stack([case.x for case in known.cases[::2]]),
+}
+
+
 def verdict(folder, name):
-    """Judge a method by both networks, and a product of maps by its factors too."""
-    found = [read(folder, f"{name} check {which}") for which in ("two objects", "nodules")]
+    """Judge a method by the networks on which it was checked, and a product of maps by its factors too."""
+    found = [read(folder, f"{name} check {which}") for which in judges(name)]
     verdicts = {one["verdict"] for one in found if "verdict" in one}
     own = (
         "mixed" if {"passes", "fails"} <= verdicts else min(verdicts, key=VERDICTS.index, default=VERDICTS[1])
@@ -190,6 +246,8 @@ def pointing(folder, name, which, layer=None):
 def correlation(folder, name, which):
     """Write the rank correlation with the upper half of the weights drawn anew, and with all of them."""
     found = read(folder, f"{name} check {which}")
+    if which not in judges(name):
+        return ""
     if "similarity" not in found:
         return "refused" if found else "not measured"
     at = dict(zip(found["stages"], found["similarity"], strict=True))
@@ -202,31 +260,37 @@ def table(folder):
         [
             name,
             method.cost,
-            f"{ratio:.1f}" if (ratio := read(folder, f"{name} nodules").get("ratio")) else "",
+            relative_cost(folder, name),
             verdict(folder, name),
-            correlation(folder, name, "two objects"),
-            correlation(folder, name, "nodules"),
-            *(pointing(folder, name, which) for which in ("nodules", "cells", "two objects")),
+            *(correlation(folder, name, which) for which in ("two objects", "nodules", "digits")),
+            *(pointing(folder, name, which) for which in NETWORKS),
         ]
         for name, method in all_methods().items()
     ]
     for number, name in enumerate(("random map", "centre")):
         figures = []
-        for which in ("nodules", "cells", "two objects"):
+        for which in NETWORKS:
             found = read(folder, f"baselines {which}").get("results", [])
             figures.append(
                 "{mean:.2f} ({low:.2f}-{high:.2f}), {count}".format(**found[number]["measures"]["pointing"])
                 if found
                 else ""
             )
-        rows.append([f"*{name}*", "", "", "", "", "", *figures])
+        rows.append([f"*{name}*", *[""] * 6, *figures])
     return PAGE.format(methods=markdown(HEADER, rows), layers=markdown(LAYER_HEADER, layer_rows(folder)))
+
+
+def relative_cost(folder, name):
+    """Write the cost in forwards of the first network that the method takes."""
+    found = [read(folder, f"{name} {which}") for which in NETWORKS]
+    taken = (one["ratio"] for one in found if any(not layer["refused"] for layer in one.get("results", [])))
+    return next((f"{ratio:.1f}" for ratio in taken), "")
 
 
 def layer_rows(folder):
     """Write pointing of the CAM family, shallow to deep."""
     rows = []
-    for which in ("nodules", "cells", "two objects"):
+    for which in NETWORKS[:-1]:
         found = read(folder, f"gradcam {which}")
         for one in found.get("results", []):
             layer = one["layer"]
@@ -249,9 +313,11 @@ HEADER = [
     "sanity",
     "randomised: ResNet-20",
     "randomised: nodule network",
+    "randomised: transformer",
     "nodules",
     "blood cells",
     "two objects",
+    "digits (transformer)",
 ]
 LAYER_HEADER = ["network", "layer", *CAMS]
 

@@ -9,11 +9,14 @@ import csv
 import os
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
+from tiny_transformers import TinyTransformer
 from torch import nn
 
 from foveal.archives.eager import load_eager
@@ -32,13 +35,22 @@ CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 
 @dataclass(frozen=True)
 class Known:
-    """A network in eval mode, cases of known truth, training samples, what is explained, the tolerance."""
+    """A network in eval mode, cases of known truth, training samples, what is explained, the tolerance.
+
+    Training samples in the shape of the cases are given apart where the network learned from smaller ones.
+    """
 
     model: nn.Module
     cases: list[Case]
     training: torch.Tensor
     target: str
     tolerance: float
+    whole: torch.Tensor | None = None
+
+    @property
+    def alike(self):
+        """Training samples in the shape of the cases."""
+        return self.training if self.whole is None else self.whole
 
 
 def real_samples():
@@ -124,7 +136,8 @@ def cells(folder, number=60, crops=600, epochs=6, seed=0):
         for name in names[90:]
         if boxes[name]
     ]
-    return Known(network, cases[:number], torch.from_numpy(images[:256]), "class:1", 4)
+    smears = torch.from_numpy(np.stack([_smear(folder / name) for name in names[:90]]))
+    return Known(network, cases[:number], torch.from_numpy(images[:256]), "class:1", 4, smears)
 
 
 def _white_cells(folder):
@@ -204,10 +217,71 @@ def two_objects(folder, number=120, seed=0):
                 Case(f"{len(cases)}-{half}", picture, _half(half), labels[one])
                 for half, one in enumerate(pair)
             ]
-    return Known(network, cases, images[::2][:256], "label", 0)
+    pairs = torch.cat(images.chunk(2), dim=3)
+    return Known(network, cases, images[::2][:256], "label", 0, pairs)
 
 
 def _half(right):
     mask = np.zeros((32, 64), dtype=bool)
     mask[:, 32 * right : 32 * right + 32] = True
+    return mask
+
+
+# Digits: two handwritten digits among scrambled ones, for a transformer.
+
+SLOT, SLOTS = 8, 4
+
+
+def digits(number=120, pictures=6000, epochs=10, seed=0):
+    """A transformer that names both digits of a picture; each of the two is explained in its turn.
+
+    Beside them lie two digits whose pixels were shuffled: ink that says nothing. The cases are made of
+    handwriting that the network never saw, and it names both of their digits before all others.
+    """
+    found = load_digits()
+    images, labels = (found.images / 16).astype(np.float32), found.target
+    rng = np.random.default_rng(seed)
+    drawn = [_digits_apart(images[:1300], labels[:1300], rng) for _ in range(pictures)]
+    x = np.stack([picture for picture, _, _ in drawn])
+    both = np.stack([np.eye(10, dtype=np.float32)[classes].mean(0) for _, classes, _ in drawn])
+    make = partial(TinyTransformer, sides=(SLOT * SLOTS,) * 2, patch=4, classes=10, width=64)
+    network = train_classifier(make, x, both, epochs=epochs, seed=seed, rate=2e-3)
+    cases = []
+    while len(cases) < number:
+        cases += _named(network, len(cases), *_digits_apart(images[1300:], labels[1300:], rng))
+    return Known(network, cases, torch.from_numpy(x[:256]), "label", 0)
+
+
+def _digits_apart(images, labels, rng):
+    """Draw a picture (1, 32, 32), the classes of its two digits, and the corners of their slots."""
+    first = int(rng.integers(len(images)))
+    second = int(rng.choice(np.flatnonzero(labels != labels[first])))
+    others = images[rng.integers(len(images), size=2)].reshape(2, -1)
+    ink = [images[first], images[second], *rng.permuted(others, axis=1).reshape(2, SLOT, SLOT)]
+    corners = [divmod(int(slot), SLOTS) for slot in rng.choice(SLOTS**2, 4, replace=False)]
+    picture = rng.uniform(0, 0.1, (1, SLOT * SLOTS, SLOT * SLOTS)).astype(np.float32)
+    for one, corner in zip(ink, corners, strict=True):
+        picture[(0, *_slot(corner))] = one
+    return picture, [int(labels[first]), int(labels[second])], corners[:2]
+
+
+def _named(network, count, picture, classes, corners):
+    """Make cases of both digits where the network names them before all others."""
+    x = torch.from_numpy(picture)
+    with torch.no_grad():
+        named = set(network(x[None])[0].topk(2).indices.tolist())
+    return [
+        Case(f"{count}-{half}", x, _slot_mask(corner), label)
+        for half, (label, corner) in enumerate(zip(classes, corners, strict=True))
+        if named == set(classes)
+    ]
+
+
+def _slot(corner):
+    return tuple(slice(SLOT * low, SLOT * (low + 1)) for low in corner)
+
+
+def _slot_mask(corner):
+    mask = np.zeros((SLOT * SLOTS,) * 2, dtype=bool)
+    mask[_slot(corner)] = True
     return mask

@@ -82,9 +82,11 @@ ATTENTIONS = {
 class TinyTransformer(nn.Module):
     """A convolution cuts patches; prefix tokens, blocks of attention and ReLU, class token or mean."""
 
-    def __init__(self, attention="fused", sides=(8, 8), patch=2, prefix=1, depth=3, channels=1, classes=3):
+    def __init__(
+        self, attention="fused", sides=(8, 8), patch=2, prefix=1, depth=3, channels=1, classes=3, width=8
+    ):
         super().__init__()
-        width, tokens = 8, prefix + torch.Size([side // patch for side in sides]).numel()
+        tokens = prefix + torch.Size([side // patch for side in sides]).numel()
         self.embed = _CONVOLUTIONS[len(sides)](channels, width, patch, patch)
         self.prefix = nn.Parameter(torch.randn(1, prefix, width))
         self.places = nn.Parameter(torch.randn(1, tokens, width))

@@ -21,7 +21,7 @@ _AT_ONCE = 8
     formula="M = sum over channels of E[(x - b) * dS/dx at b + a (x - b)], b a training sample, a uniform",
     source="Lundberg and Lee, NeurIPS 2017; Erion et al., arXiv:1906.10670 (computed by captum)",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
     needs=("training samples, else the baseline is zero",),
 )
 def attribute(subject: Subject, *, samples: int = 48) -> Tensor:

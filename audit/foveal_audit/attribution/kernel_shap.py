@@ -17,7 +17,7 @@ from foveal_audit.attribution.loading import load_captum
     formula="M = argmin sum over coalitions z of Shapley kernel(z) (S(z) - m0 - m z)^2",
     source="Lundberg and Lee, NeurIPS 2017, arXiv:1705.07874 (computed by captum)",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
 )
 def attribute(
     subject: Subject, *, samples: int = 1000, segments: int = 64, kind: str = "blocks", baseline: str = "mean"

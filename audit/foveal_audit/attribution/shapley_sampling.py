@@ -16,7 +16,7 @@ from foveal_audit.attribution.loading import load_captum
     formula="M = mean over random orders of S(parts before and this) - S(parts before)",
     source="Castro, Gomez and Tejada, Computers and Operations Research 36, 2009 (computed by captum)",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
 )
 def attribute(
     subject: Subject, *, samples: int = 25, segments: int = 64, kind: str = "blocks", baseline: str = "mean"

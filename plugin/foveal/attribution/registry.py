@@ -49,7 +49,7 @@ class Method:
         What it needs of model or data, in a few words each; empty where any differentiable model will do.
     sanity
         Whether it passes the weight-randomisation check (Adebayo et al., NeurIPS 2018), as measured by
-        the project's own tests on two trained networks (docs/methods.md); ``mixed`` passes on one and fails
+        the project's own benchmark on trained networks (docs/methods.md); ``mixed`` passes on one and fails
         on the other. Methods that fail are for viewing only.
     place
         Where its maps lie.

@@ -1,6 +1,7 @@
 """Where the truth is known: maps point at it, and the registry's sanity verdicts are what is measured again.
 
-Nodules, white blood cells, and the right one of two objects; the networks are trained once for all tests.
+Nodules, white blood cells, the right one of two objects, and of two digits that a transformer names;
+the networks are trained once for all tests.
 """
 
 import known_truth
@@ -19,6 +20,8 @@ from foveal_audit.comparing.running import Contender, Question, compare
 
 #: Methods whose verdict rests on both networks, and not on the draw as that of gradcam++ does (on ResNet-20).
 MEASURED = ("gradient", "gradcam", "hirescam", "layercam", "guided-backprop", "lrp-zplus")
+#: Methods that no network but a transformer can be asked for: their verdict rests on that alone.
+ATTENTIVE = ("attention", "attention-rollout", "gradient-rollout")
 #: What `foveal.explain` does where nothing else is asked for.
 DEFAULT = Contender("hirescam", "auto")
 
@@ -47,6 +50,12 @@ def resnet(folder):
     """ResNet-20 that others trained, and twelve images."""
     images, _ = known_truth.cifar_images(folder / "cifar10", 2)
     return known_truth.trained_resnet(folder / "cifar10"), images[:12]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A transformer that names two digits among scrambled ones."""
+    return known_truth.digits()
 
 
 def pointing(known, *contenders):
@@ -95,6 +104,27 @@ def test_each_of_two_objects_is_found_in_its_own_half(folder):
 def test_the_verdict_of_the_registry_is_the_measured_one(resnet, nodule_net, name):
     found = {check_method(*trained, name, stages=(0.5, 1.0)).verdict for trained in (resnet, nodule_net)}
     assert all_methods()[name].sanity == (found.pop() if len(found) == 1 else "mixed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTENTIVE)
+def test_the_verdict_on_attention_is_the_measured_one(digits, name):
+    pictures = torch.stack([case.x for case in digits.cases[:24:2]])
+    assert all_methods()[name].sanity == check_method(digits.model, pictures, name, draws=3).verdict
+
+
+@pytest.mark.slow
+def test_a_transformer_tells_which_digit_by_gradients_of_attention_and_not_by_attention_alone(digits):
+    rollout, attention, chance = pointing(
+        digits,
+        Contender("gradient-rollout", "input"),
+        Contender("attention", "input"),
+        Contender("random map", "baseline"),
+    )
+    assert rollout.count == 120
+    assert rollout.mean >= 0.65
+    assert attention.mean <= 0.5  # the same map for both digits of a picture
+    assert chance.mean < 0.2
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ _AVERAGES: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     formula="M = max_c |E[dS/dx_c at x + noise]|",
     source="Smilkov et al. 2017, arXiv:1706.03825; variance: Adebayo et al. 2018, arXiv:1810.03307",
     cost="many passes",
-    sanity="not measured",
+    sanity="passes",
     place="either",
 )
 def attribute(

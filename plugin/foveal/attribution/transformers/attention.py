@@ -18,7 +18,7 @@ from foveal.errors import UsageError
     formula="M = mean over heads of softmax(Q K^T / sqrt d), row of the class token",
     source="Vaswani et al., NeurIPS 2017, arXiv:1706.03762; read as a map by Caron et al., arXiv:2104.14294",
     cost="one forward",
-    sanity="not measured",
+    sanity="passes",
     needs=("attention over the whole sample",),
 )
 def attribute(subject: Subject, *, depth: int = -1) -> Tensor:

@@ -19,7 +19,7 @@ from foveal.attribution.transformers.tokens import find_grid, read_out
     formula="M = row of A_L ... A_1, A_l = (mean over heads + identity) / 2",
     source="Abnar and Zuidema, ACL 2020, arXiv:2005.00928",
     cost="one forward",
-    sanity="not measured",
+    sanity="passes",
     needs=("attention over the whole sample",),
 )
 def attribute(subject: Subject) -> Tensor:

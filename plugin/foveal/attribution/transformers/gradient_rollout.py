@@ -19,7 +19,7 @@ from foveal.attribution.transformers.tokens import find_grid, read_out
     formula="M = row of R, R <- R + mean over heads of ReLU(dS/dA A) R, layer by layer",
     source="Chefer, Gur and Wolf, ICCV 2021, arXiv:2103.15679",
     cost="one backward",
-    sanity="not measured",
+    sanity="passes",
     needs=("attention over the whole sample",),
 )
 def attribute(subject: Subject) -> Tensor:
