@@ -142,7 +142,7 @@ def test_the_page_escapes_and_draws():
     page = as_html(FACTS, RESULTS)
     assert "a&lt;b&gt;" in page
     assert 'x1="25.0" y1="6" x2="100.0"' in page
-    assert "0.500 (0.250 to 1.000)" in page
+    assert "0.500<br>(0.250 to 1.000)" in page
     assert "It cannot. Take another." in page
 
 
