@@ -5,8 +5,10 @@ from foveal.capture.faults import check_finite, naming_samples
 from foveal.capture.forward import Forward
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.layers import find_layer, layer_names
+from foveal.capture.listening import calls_seen, listening
 from foveal.capture.opening import open_model
 from foveal.capture.outputs import Selector
+from foveal.capture.scripted import SCRIPTED_LAYER, ScriptedTap
 from foveal.capture.subject import TappedSubject
 from foveal.capture.tap import Tap
 from foveal.capture.targets import (
@@ -23,6 +25,7 @@ from foveal.capture.targets import (
 )
 
 __all__ = [
+    "SCRIPTED_LAYER",
     "Batch",
     "ChannelTarget",
     "ClassTarget",
@@ -31,17 +34,20 @@ __all__ = [
     "Inputs",
     "NodeTarget",
     "ScoreTarget",
+    "ScriptedTap",
     "SegmentTarget",
     "Selector",
     "Tap",
     "TappedSubject",
     "Target",
     "TopClass",
+    "calls_seen",
     "check_finite",
     "choose_layer",
     "choose_node_layer",
     "find_layer",
     "layer_names",
+    "listening",
     "naming_samples",
     "open_model",
     "parse_target",

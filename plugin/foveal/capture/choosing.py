@@ -18,12 +18,9 @@ from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.layers import check_eval, find_layer
 from foveal.capture.opening import check_hookable, open_model
 from foveal.capture.outputs import first_tensor
-from foveal.capture.reach import is_averaged, reach
+from foveal.capture.reach import SHARP, is_averaged, reach
 from foveal.capture.targets import TopClass
 from foveal.errors import UsageError
-
-#: A cell that sees more of the sample than this, along some axis, does not say where.
-SHARP = 0.5
 
 
 @dataclass(frozen=True)

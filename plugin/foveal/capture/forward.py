@@ -65,6 +65,8 @@ class Forward:
         The class token (B, 1, C) as it entered the layer's block, where the head needs it.
     modules
         The node layers by name.
+    mapped
+        Names of the node layers that are the map's layer itself.
     again
         Runs the same forward with a graph, where this one has none and the head does not suffice.
     """
@@ -79,6 +81,7 @@ class Forward:
     head: Head | None = None
     token: Tensor | None = None
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    mapped: frozenset[str] = frozenset()
     again: Callable[[], Forward] | None = None
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foveal.errors import UsageError
 
@@ -40,7 +40,11 @@ class Inputs:
         UsageError
             If there is no floating tensor in it.
         """
-        args, kwargs = _spread(batch)
+        return cls.of_call(*_spread(batch))
+
+    @classmethod
+    def of_call(cls, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Inputs:
+        """Read the arguments of a call; see :meth:`of`."""
         tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
         main = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
         if main is None:
@@ -49,8 +53,11 @@ class Inputs:
             )
         return cls(args, kwargs, main)
 
-    def call(self, model: nn.Module) -> object:
-        """Run the model; tensors made under ``inference_mode`` are copied, autograd cannot use them."""
+    def call(self, model: Callable[..., object]) -> object:
+        """Run the model, or its ``forward``.
+
+        Tensors made under ``inference_mode`` are copied: autograd cannot use them.
+        """
         args = [_usable(value) for value in self.args]
         return model(*args, **{name: _usable(value) for name, value in self.kwargs.items()})
 

@@ -35,18 +35,25 @@ class LinearHead:
         """Tell whether it knows the nodes of these layers: classes are all it knows."""
         return not layers
 
-    def fits(self, targets: Sequence[Target], forward: Forward) -> bool:  # noqa: ARG002 - any forward will do
-        """Tell whether it knows the gradients of these targets."""
-        return all(target.layer == CLASS for target in targets)
+    def fits(self, targets: Sequence[Target], forward: Forward) -> bool:
+        """Tell whether it knows the gradients of these targets: classes, and the layer's own channels."""
+        return all(
+            target.layer == CLASS or (target.layer in forward.mapped and not target.whole)
+            for target in targets
+        )
 
     def gradients(self, targets: Sequence[Target], forward: Forward) -> Tensor:
         """Differentiate targets by the activations: a constant over space, (B, K, C, *S)."""
-        grid, logits = forward.activations.shape[2:], forward.values[CLASS].nodes
-        cotangents = torch.stack([target.cotangent(logits.detach()) for target in targets], dim=1)
-        weight = self.linear.weight.detach()
-        weights = (cotangents.to(weight.dtype) @ weight) / prod(grid)
+        grid = forward.activations.shape[2:]
+        weights = torch.stack([self._weights(target, forward) for target in targets], dim=1) / prod(grid)
         wide = weights.float() if weights.dtype in (torch.float16, torch.bfloat16) else weights
         return wide[(...,) + (None,) * len(grid)].expand(*wide.shape, *grid)
+
+    def _weights(self, target: Target, forward: Forward) -> Tensor:
+        """Differentiate a target by the channels' means (B, C)."""
+        weight = self.linear.weight.detach()
+        cotangent = target.cotangent(forward.values[target.layer].nodes.detach()).to(weight.dtype)
+        return cotangent @ weight if target.layer == CLASS else cotangent
 
 
 def find_linear_head(model: nn.Module, forward: Forward, example: Batch) -> LinearHead | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from foveal.errors import UsageError, nearest
 
@@ -56,6 +57,11 @@ def with_tensor(output: object, old: Tensor, new: Tensor) -> object:
         return kind({key: new if part is old else part for key, part in output.items()})
     parts = [new if part is old else part for part in _parts(output)]
     return kind(*parts) if hasattr(output, "_fields") else kind(parts)
+
+
+def detached(output: object) -> object:
+    """Give an output, however nested, with every tensor cut off its graph."""
+    return tree_map_only(Tensor, Tensor.detach, output)
 
 
 def _parts(output: object) -> Iterable[object]:

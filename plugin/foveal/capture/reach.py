@@ -14,6 +14,9 @@ from foveal.capture.tap import Tap
 from foveal.capture.targets import TopClass
 from foveal.errors import UsageError
 
+#: A cell that sees more of the sample than this, along some axis, does not say where.
+SHARP = 0.5
+
 
 def reach(model: nn.Module, x: Batch, layer: str) -> float:
     """Measure how much of the sample a cell of a layer sees, along the axis where it sees most: 0 to 1.
@@ -23,9 +26,7 @@ def reach(model: nn.Module, x: Batch, layer: str) -> float:
     gives 1.
     """
     inputs = Inputs.of(x)
-    marked = inputs.main.clone()
-    centre = tuple(side // 2 for side in marked.shape[2:])
-    marked.movedim((0, 1), (-2, -1))[centre] = float("nan")
+    marked = with_mark(inputs.main)
     kept: list[Tensor] = []
 
     def keep(module: nn.Module, _args: object, output: object) -> None:
@@ -36,7 +37,20 @@ def reach(model: nn.Module, x: Batch, layer: str) -> float:
 
     with hooked([(find_layer(model, layer), keep)]), torch.inference_mode(False), torch.no_grad():
         inputs.with_main(marked).call(model)
-    return max(_shares(kept[-1][0])) if kept else 1.0
+    return marked_share(kept[-1]) if kept else 1.0
+
+
+def with_mark(x: Tensor) -> Tensor:
+    """Make the middle of a batch (B, C, *S) not a number."""
+    marked = x.clone()
+    centre = tuple(side // 2 for side in marked.shape[2:])
+    marked.movedim((0, 1), (-2, -1))[centre] = float("nan")
+    return marked
+
+
+def marked_share(grids: Tensor) -> float:
+    """Give the share of a layer's positions (B, C, *S) that the mark has reached, along the worst axis."""
+    return max(_shares(grids[0]))
 
 
 def _shares(grid: Tensor) -> list[float]:
@@ -58,9 +72,15 @@ def is_averaged(model: nn.Module, x: Batch, layer: str) -> bool:
             forward = tap.forward(x)
             if forward.output.ndim > 2:
                 return False
-            gradients = forward.gradients([TopClass()])[:, 0].flatten(2)
+            gradients = forward.gradients([TopClass()])[:, 0]
         except UsageError:
             return False
+    return is_even(gradients)
+
+
+def is_even(gradients: Tensor) -> bool:
+    """Tell whether gradients (B, C, *S) are the same at every position, or nothing."""
+    gradients = gradients.flatten(2)
     largest = gradients.gather(2, gradients.abs().argmax(2, keepdim=True))
     same = torch.isclose(gradients, largest, rtol=1e-4, atol=0.0)
     return bool(gradients.any()) and bool((same | (gradients == 0)).all())

@@ -11,7 +11,7 @@ do not meet, and a forward that is not the tap's own passes untouched.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -27,7 +27,7 @@ from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.layers import LayerName, check_eval, read_layer
 from foveal.capture.linear_head import find_linear_head
 from foveal.capture.opening import check_hookable, open_model
-from foveal.capture.outputs import Selector, first_tensor, select, with_tensor
+from foveal.capture.outputs import Selector, detached, first_tensor, select, with_tensor
 from foveal.capture.values import Values
 from foveal.errors import UsageError
 from foveal.features import CLASS
@@ -74,6 +74,11 @@ class Pass:
 
 
 _PASS: ContextVar[Pass | None] = ContextVar("foveal_pass", default=None)
+
+
+def is_tapping() -> bool:
+    """Tell whether the forward that runs now is a tap's own."""
+    return _PASS.get() is not None
 
 
 class Tap:
@@ -221,25 +226,51 @@ class Tap:
         UsageError
             If the model is in training mode, its output is not (B, classes), or a layer does not fit.
         """
-        nodes = [layer.module for layer in self._nodes.values()]
-        # A head that knows the way to all nodes makes the graph superfluous.
-        return self._forward(Inputs.of(x), closed=self._head is not None and self._head.covers(nodes))
+        return self._forward(Inputs.of(x), closed=self._knows_all())
 
-    def _forward(self, inputs: Inputs, *, closed: bool) -> Forward:
+    def overhear(self, inputs: Inputs, forward: Callable[..., object]) -> tuple[object, Forward]:
+        """Predict in somebody else's stead: his prediction, bit for bit, and what it was made of.
+
+        Parameters
+        ----------
+        inputs
+            What the model is called with.
+        forward
+            The model's own ``forward``.
+        """
+        if self._separate:
+            return forward(*inputs.args, **inputs.kwargs), self._forward(inputs, closed=self._knows_all())
+        heard = self._forward(inputs, closed=self._knows_all(), forward=forward)
+        return heard.prediction, heard
+
+    def _knows_all(self) -> bool:
+        """Tell whether the head knows the way to all nodes, which makes the graph superfluous."""
+        if self._head is None:
+            return False
+        mapped = self._mapped() if self._head.averages else frozenset()
+        return self._head.covers([layer.module for name, layer in self._nodes.items() if name not in mapped])
+
+    def _mapped(self) -> frozenset[str]:
+        """Name the node layers that are the map's layer itself."""
+        return frozenset(name for name, layer in self._nodes.items() if layer == self._layer)
+
+    def _forward(
+        self, inputs: Inputs, *, closed: bool, forward: Callable[..., object] | None = None
+    ) -> Forward:
         current = Pass(self, inputs.main, closed=closed)
         with torch.inference_mode(False), torch.no_grad():
-            prediction = self.run(inputs, current)
+            prediction = self.run(inputs, current, forward)
             self.check_reached(current)
             output = select(prediction, self._output)
             return self._finish(current, inputs, output, prediction)
 
-    def run(self, inputs: Inputs, current: Pass) -> object:
+    def run(self, inputs: Inputs, current: Pass, forward: Callable[..., object] | None = None) -> object:
         """Run the model in the caller's gradient mode, the hooks collecting into the pass."""
         if self.model.training:
             check_eval(self.model)
         token = _PASS.set(current)
         try:
-            return inputs.call(self.model)
+            return inputs.call(forward or self.model)
         finally:
             _PASS.reset(token)
 
@@ -301,7 +332,7 @@ class Tap:
             result = output.detach()
         return Forward(
             output=result,
-            prediction=_detached(prediction),
+            prediction=detached(prediction),
             x=inputs.main,
             values={**current.values, CLASS: Values.of(output, Layout() if output.ndim > 2 else None)},
             leaf=current.leaf,
@@ -310,6 +341,7 @@ class Tap:
             head=self._head,
             token=current.token,
             modules={name: layer.module for name, layer in self._nodes.items()},
+            mapped=self._mapped(),
             again=lambda: self._forward(inputs, closed=False),
         )
 
@@ -328,13 +360,6 @@ class _Recorder:
             # A method that replaces operations is not to see ours.
             with torch._C.DisableTorchFunction():
                 self.tap.record(self.name, self.layer, output, current)
-
-
-def _detached(prediction: object) -> object:
-    tensor = first_tensor(prediction)
-    if isinstance(prediction, Tensor):
-        return prediction.detach()
-    return prediction if tensor is None else with_tensor(prediction, tensor, tensor.detach())
 
 
 def _no_grid(output: object, layer: str) -> UsageError:
