@@ -102,6 +102,13 @@ def find_windows(
     return [_found(rows, columns, place, sums[place] / total) for place in places if sums[place] >= floor]
 
 
+def shifted(window: tuple[int, int, int, int], frame: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Give a window of a part of the sample in the whole sample's coordinates."""
+    y0, x0, y1, x1 = window
+    top, left, _, _ = frame
+    return y0 + top, x0 + left, y1 + top, x1 + left
+
+
 def cut(pixels: Pixels, window: Window) -> Pixels:
     """Cut a window out of a sample (H, W, C)."""
     y0, x0, y1, x1 = window

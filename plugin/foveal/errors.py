@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+from os import PathLike
 
 
 class FovealError(Exception):
@@ -33,6 +35,11 @@ class EnvironmentFault(FovealError):  # noqa: N818 - a fault of the surroundings
     """The surroundings are wrong: Java, ports, disk, a server (exit code 3)."""
 
     exit_code = 3
+
+
+def shown(path: str | PathLike[str]) -> str:
+    """Write a path so that every log and terminal takes it; bytes that are no text are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Source = Literal["training", "validation", "production"]
-SOURCES: tuple[Source, ...] = ("training", "validation", "production")
+from foveal.sources import SOURCES, Source
+
+__all__ = ["SOURCES", "Entry", "Negative", "Observation", "SampleRecord", "Source", "Window", "entry_id"]
 
 #: Half-open box in the original sample's coordinates: y0, x0, y1, x1 (t0, t1 for 1-D; z first for 3-D).
 Window = tuple[int, ...]
@@ -66,13 +66,13 @@ class Entry:
     feature
         ``layer:index``, ``class:k`` or ``contribution`` (a window not yet given to a unit).
     window
-        Box in the original sample's coordinates.
+        Box in the original sample's coordinates; ``()`` where it is still to be found.
     activation
         The value of the unit for the whole sample (for ``contribution``: positive evidence in the window).
     share
         Part of the map's positive mass that lies in the window, 0 to 1.
     crop
-        The window cut from the original sample, as PNG.
+        The window cut from the original sample, as PNG; empty where it is still to be cut.
     map
         Raw signed attribution on the layer's grid, cut to the window, float32 (h, w).
     vector
@@ -104,11 +104,44 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Negative:
+    """What is still to be developed of an observation: cutting crops need not make a request wait.
+
+    Attributes
+    ----------
+    encoded
+        The sample as it was sent.
+    key
+        What makes its entries' identity; see :func:`entry_id`.
+    frame
+        The part of the sample that the network saw, y0, x0, y1, x1.
+    side
+        Height and width of the windows.
+    most
+        Windows per map at most.
+    """
+
+    encoded: bytes
+    key: str
+    frame: Window
+    side: tuple[int, int]
+    most: int
+
+
+@dataclass(frozen=True)
 class Observation:
-    """A sample's record together with its entries: the unit the spool acknowledges."""
+    """A sample's record together with its entries: the unit the spool acknowledges.
+
+    Attributes
+    ----------
+    negative
+        Where it is given, the entries are those of whole maps: their windows are still to be found and
+        their crops to be cut (:func:`foveal.developing.develop`). The library never holds it.
+    """
 
     sample: SampleRecord
     entries: tuple[Entry, ...] = ()
+    negative: Negative | None = None
 
 
 def entry_id(sample_key: str, row: int, feature: str, number: int, model_sha256: str) -> str:

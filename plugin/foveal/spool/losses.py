@@ -30,24 +30,38 @@ class LossFile:
         self._closed = False
 
     def open(self) -> None:
-        """Reserve the file. Without it (a folder that cannot be written) the counts live in memory only."""
-        if self._descriptor is None and not self._closed:
-            with suppress(OSError):
+        """Reserve the file, anew where somebody deleted it.
+
+        Without it (a folder that cannot be written) the counts live in memory only.
+        """
+        with suppress(Exception):  # counting what went wrong must not go wrong itself
+            if not self._closed and not self._is_there():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._descriptor = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+                flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._descriptor = os.open(self.path, flags, 0o600)
                 try_lock(self._descriptor)
                 self._write()
 
-    def add(self, reason: str) -> None:
-        """Count one dropped observation."""
-        self._counts[reason] += 1
+    def add(self, reason: str, count: int = 1) -> None:
+        """Count dropped observations."""
+        self._counts[reason] += count
         self.open()
         self._write()
+
+    def _is_there(self) -> bool:
+        """Tell whether the file is open and still has its name; one that lost it is let go of."""
+        if self._descriptor is None:
+            return False
+        if os.fstat(self._descriptor).st_nlink:
+            return True
+        os.close(self._descriptor)
+        self._descriptor = None
+        return False
 
     def close(self) -> None:
         """Let go of the file; one that counted nothing is removed."""
         if self._descriptor is not None and not self._counts:
-            with suppress(OSError):
+            with suppress(Exception):
                 self.path.unlink()
         self.release()
 
@@ -61,5 +75,5 @@ class LossFile:
 
     def _write(self) -> None:
         if self._descriptor is not None:
-            with suppress(OSError):
+            with suppress(Exception):
                 os.pwrite(self._descriptor, json.dumps(self._counts).encode().ljust(_BYTES), 0)

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from foveal.records import Observation
-from foveal.spool.frame import Damage, scan
+from foveal.spool.frame import MAGIC, Damage, scan
+
+#: No writer writes as much; such a file is not read into memory.
+_LARGEST = 2**29
 
 
 class SegmentReader(Iterator[Observation]):
@@ -20,13 +23,16 @@ class SegmentReader(Iterator[Observation]):
         Stretches that were changed after they had been written.
     lost_bytes
         Size of both together.
+    foreign
+        The segment begins as those of another version of Foveal do.
     """
 
     def __init__(self, path: Path) -> None:
         self.torn = 0
         self.damaged = 0
         self.lost_bytes = 0
-        self._items = scan(path.read_bytes())
+        self.foreign = False
+        self._items = self._scanned(path)
 
     def __next__(self) -> Observation:
         for item in self._items:
@@ -34,6 +40,14 @@ class SegmentReader(Iterator[Observation]):
                 return item
             self._count(item)
         raise StopIteration
+
+    def _scanned(self, path: Path) -> Iterator[Observation | Damage]:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            return iter([Damage(0, size, torn=False)])
+        data = path.read_bytes()
+        self.foreign = data[:3] == MAGIC[:3] and data[3:4] not in {b"", MAGIC[3:4]}
+        return scan(data)
 
     def _count(self, damage: Damage) -> None:
         self.torn += damage.torn

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
-import socket
 import threading
 import time
 from collections import Counter
@@ -21,7 +19,7 @@ from foveal.errors import UsageError, nearest
 from foveal.records import Observation
 from foveal.spool.frame import encode_frame
 from foveal.spool.losses import LossFile
-from foveal.spool.segments import OPEN, SEALED, directory_bytes, try_lock
+from foveal.spool.segments import OPEN, SEALED, directory_bytes, is_at, try_lock, writer_name
 
 _log = logging.getLogger(__name__)
 
@@ -102,7 +100,8 @@ class Spool:
         -------
         dict
             ``appended`` and ``bytes``, and ``dropped_<reason>`` for every reason met so far: ``quota``,
-            ``disk_full``, ``unwritable``, ``unencodable``, ``closed``.
+            ``disk_full``, ``unwritable``, ``unencodable``, ``closed``, and ``deleted`` for what had been
+            appended to a segment that somebody deleted while it was written.
         """
         with self._lock:
             return dict(self._counts)
@@ -125,8 +124,7 @@ class Spool:
     def _start_writer(self) -> None:
         """Begin under a name that no other writer has."""
         self._pid = os.getpid()
-        host = re.sub(r"[^A-Za-z0-9_]", "_", socket.gethostname())
-        self._writer = f"{host}-{self._pid}-{time.time_ns()}"
+        self._writer = writer_name()
         self._numbers = count()
         self._segment: _Segment | None = None
         self._timer: threading.Timer | None = None
@@ -155,17 +153,20 @@ class Spool:
         return True
 
     def _drop(self, reason: str) -> bool:
+        self._lose(reason, 1)
+        return False
+
+    def _lose(self, reason: str, count: int) -> None:
         if not self._counts[f"dropped_{reason}"]:
             _log.warning("observations for %s are being dropped: %s", self.directory, reason)
-        self._counts[f"dropped_{reason}"] += 1
-        self._losses.add(reason)
-        return False
+        self._counts[f"dropped_{reason}"] += count
+        self._losses.add(reason, count)
 
     def _current(self) -> _Segment:
         """Give the open segment; where somebody deleted it, bytes would vanish: open another."""
         if self._segment is None or self._segment.is_unlinked():
             self._retire()
-            self.directory.mkdir(parents=True, exist_ok=True)
+            _make_folder(self.directory, self._power)
             self._losses.open()
             self._segment = _open_segment(self._next_path, self._power)
             self._start_timer(self._segment)
@@ -181,6 +182,9 @@ class Spool:
         if timer is not None:
             timer.cancel()
         if segment is not None:
+            with suppress(Exception):  # this is also what is done where all else has failed
+                if segment.frames and segment.is_unlinked():
+                    self._lose("deleted", segment.frames)
             segment.seal()
 
     def _start_timer(self, segment: _Segment) -> None:
@@ -220,6 +224,7 @@ class _Segment:
     def __init__(self, path: Path, descriptor: int, power: bool) -> None:
         self.path = path
         self.size = 0
+        self.frames = 0
         self._descriptor = descriptor
         self._power = power
 
@@ -227,10 +232,12 @@ class _Segment:
         """Append all of a frame or, as far as anybody can tell, nothing."""
         try:
             self._write_all(frame)
-        except OSError:
-            os.ftruncate(self._descriptor, self.size)
+        except BaseException:  # a signal's handler may raise in here too
+            with suppress(OSError):  # the reader passes over half a frame too
+                os.ftruncate(self._descriptor, self.size)
             raise
         self.size += len(frame)
+        self.frames += 1
 
     def _write_all(self, frame: bytes) -> None:
         rest = memoryview(frame)
@@ -244,7 +251,7 @@ class _Segment:
 
     def seal(self) -> None:
         """Give the segment its sealed name, or remove it where it is empty, and let go of it."""
-        with suppress(OSError):
+        with suppress(Exception):
             self._finish()
         self.release()
 
@@ -265,21 +272,27 @@ def _open_segment(next_path: Callable[[], Path], power: bool) -> _Segment:
     while True:
         path = next_path()
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        if try_lock(descriptor) and _is_at(path, descriptor):
-            break
+        try:
+            if try_lock(descriptor) and is_at(path, descriptor):
+                if power:
+                    _sync_directory(path.parent)
+                    _sync_directory(path.parent.parent)
+                return _Segment(path, descriptor, power)
+        except BaseException:  # a worker that tries again and again must not run out of descriptors
+            with suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+            raise
         os.close(descriptor)
+
+
+def _make_folder(folder: Path, power: bool) -> None:
+    """Make a folder and those above it; on request so that their names survive the loss of power."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
     if power:
-        _sync_directory(path.parent)
-        _sync_directory(path.parent.parent)
-    return _Segment(path, descriptor, power)
-
-
-def _is_at(path: Path, descriptor: int) -> bool:
-    """Tell whether a path still leads to an open file."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116
-    except FileNotFoundError:
-        return False
+        for each in missing:
+            _sync_directory(each.parent)
 
 
 def _sync_directory(directory: Path) -> None:

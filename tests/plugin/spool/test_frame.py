@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foveal.records import Observation
+from foveal.records import Negative, Observation
 from foveal.spool.frame import MAGIC, Damage, encode_frame, scan
+
+NEGATIVE = Negative(b"as sent", "r1", (0, 0, 8, 8), (4, 4), 3)
 
 
 def only(data: bytes) -> Observation:
@@ -33,21 +36,60 @@ def test_encoding_is_canonical(observation):
 
 def test_the_layout_is_the_documented_one(observe):
     """Read a frame by hand, with nothing but the module's description."""
-    observation = observe("ä.png", features=("fc1:7",))
+    observation = replace(observe("ä.png", features=("fc1:7", "fc1:8")), negative=NEGATIVE)
     frame = encode_frame(observation)
-    magic, size, checksum = struct.unpack_from("<4sII", frame)
-    payload = frame[12:]
-    assert (magic, size) == (b"\xf0VL1", len(payload))
-    assert checksum == zlib.crc32(frame[4:8] + payload)
+    magic, size, checksum, own = struct.unpack_from("<4sIII", frame)
+    payload = frame[16:]
+    assert (magic, size) == (b"\xf0VL2", len(payload))
+    assert (checksum, own) == (zlib.crc32(payload), zlib.crc32(frame[:12]))
     text_size = int.from_bytes(payload[:4], "little")
     meta = json.loads(payload[4 : 4 + text_size].decode("ascii"))
     assert meta["sample"]["sample"] == "ä.png"
-    assert "sample" not in meta["entries"][0]
+    entries, one = meta["entries"], observation.entries[0]
+    assert entries["count"] == 2
+    assert entries["each"]["feature"] == ["fc1:7", "fc1:8"]
+    assert entries["same"]["method"] == one.method
+    assert "sample" not in {**entries["same"], **entries["each"]}
     blobs = payload[4 + text_size :]
     assert np.frombuffer(blobs[:8], "<f4").tolist() == [0.5, 1.5]
     assert np.frombuffer(blobs[8:20], "<f4").tolist() == [0.0, 2.0, 4.0]
-    assert blobs[20:84] == observation.entries[0].crop
-    assert blobs[84:] == observation.entries[0].map.tobytes()
+    assert blobs[20:148] == one.crop + observation.entries[1].crop
+    assert blobs[148:] == one.map.tobytes() + observation.entries[1].map.tobytes() + b"as sent"
+
+
+def test_a_sample_as_it_was_sent_comes_back(observe):
+    whole = replace(observe("a.png"), negative=NEGATIVE)
+    assert only(encode_frame(whole)).negative == NEGATIVE
+
+
+def test_a_torn_frame_hides_what_its_client_forged(observe):
+    """A client may send whole frames inside an image; a writer killed in the middle must not let them in."""
+    forged = encode_frame(observe("forged"))
+    sent = replace(NEGATIVE, encoded=b"an image" + forged + b"more")
+    frame = encode_frame(replace(observe("a.png"), negative=sent))
+    for cut in range(1, len(frame)):
+        (damage,) = scan(frame[:cut])
+        assert damage == Damage(0, cut, torn=True)
+    changed = bytearray(frame)
+    changed[20] ^= 1
+    assert list(scan(bytes(changed))) == [Damage(0, len(frame), torn=False)]
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 100_000, b'{"sample":{"scores":1180591620717411303424}}', b"null", b"\xff"]
+)
+def test_a_foreign_payload_with_a_right_checksum_is_damage(text):
+    payload = len(text).to_bytes(4, "little") + text
+    head = struct.pack("<4sII", MAGIC, len(payload), zlib.crc32(payload))
+    frame = head + zlib.crc32(head).to_bytes(4, "little") + payload
+    assert list(scan(frame)) == [Damage(0, len(frame), torn=False)]
+
+
+def test_zeros_of_both_signs_stay_apart(observe):
+    first, second = observe("a.png", features=("fc1:7", "fc1:8")).entries
+    pair = (replace(first, activation=0.0), replace(second, activation=-0.0))
+    back = only(encode_frame(replace(observe("a.png"), entries=pair))).entries
+    assert [str(entry.activation) for entry in back] == ["0.0", "-0.0"]
 
 
 def test_numpy_scalars_in_a_record_are_written_as_numbers(observe, alike):
