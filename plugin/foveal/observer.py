@@ -6,31 +6,36 @@ The handler and `collect` share it, so production and training are looked at in 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from foveal.attribution import get_evidence_method
 from foveal.capture import (
+    SCRIPTED_LAYER,
     Forward,
+    ScriptedTap,
     Tap,
     choose_layer,
     choose_node_layer,
+    listening,
     naming_samples,
     predicted_classes,
 )
 from foveal.config import FovealConfig
-from foveal.crops import Found, cut, find_windows, window_size
+from foveal.crops import Found, find_windows, shifted, window_size
+from foveal.developing import develop
 from foveal.errors import UsageError
 from foveal.evidence import CONTRIBUTION_METHOD, Evidence, Floats, gather
 from foveal.features import CLASS, CONTRIBUTION, expand, node_layers
-from foveal.records import Entry, Observation, SampleRecord, Source, Window, entry_id
+from foveal.records import Entry, Negative, Observation, SampleRecord, Source, Window, entry_id
 from foveal.rules import Judgement, Rules
-from foveal.samples.images import Pixels, encode_png
+from foveal.samples.images import Pixels
 from foveal.samples.transform import ImageTransform
 
 #: Features explained per sample at most, the strongest first: wide layers must not slow a request down.
@@ -50,7 +55,7 @@ class Seen:
     row
         Row inside the request.
     pixels
-        The original sample (H, W, C), before any resize.
+        The original sample (H, W, C), before any resize; None where only its bytes are at hand.
     source
         Where it came from.
     time
@@ -59,13 +64,20 @@ class Seen:
         What makes its entries' identity: the request id, or source, name and content hash of a file.
     sha256
         Hash of the sample's bytes; of its pixels where none is given.
+    encoded
+        The sample as it was sent, from which whoever develops the observation
+        (:func:`foveal.developing.develop`) cuts the crops; not needed where `pixels` are at hand then.
+    size
+        Height, width and channels of the original; those of `pixels` where none are given.
+    frame
+        The part of the original that the network saw; None for all of it.
     label, metadata, origin
         As in :class:`~foveal.records.SampleRecord`.
     """
 
     sample: str
     row: int
-    pixels: Pixels
+    pixels: Pixels | None
     source: Source
     time: str
     key: str
@@ -73,6 +85,18 @@ class Seen:
     metadata: dict[str, str] = field(default_factory=dict)
     origin: str | None = None
     sha256: str = ""
+    encoded: bytes = b""
+    size: tuple[int, int, int] | None = None
+    frame: tuple[int, int, int, int] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the original."""
+        if self.size is not None:
+            return self.size
+        if self.pixels is None:
+            raise ValueError(f"sample {self.sample!r} was seen without its size")
+        return self.pixels.shape
 
 
 class Observer:
@@ -112,10 +136,9 @@ class Observer:
         self._config_sha256 = config.sha256
         get_evidence_method(config.method)
         with naming_samples([name], example), ExitStack() as undo:
-            self.layer = choose_layer(model, example) if config.layer == "auto" else config.layer
-            patterns = _patterns(model, config, example)
-            self.node_layers = node_layers(patterns) or [choose_node_layer(model, example)]
-            self._tap = undo.enter_context(Tap(model, self.layer, self.node_layers))
+            self._tap, patterns = _tapped(model, config, example)
+            undo.callback(self._tap.close)
+            self.layer, self.node_layers = self._tap.layer, list(self._tap.node_layers)
             self._tap.calibrate(example)
             forward = self._tap.forward(example)
             widths = _widths(forward, self.layer)
@@ -160,14 +183,27 @@ class Observer:
         """
         with naming_samples([seen.sample for seen in inputs], x):
             forward = self.forward(x)
-        return forward.output, self.record(inputs, forward)
+        developed = (
+            develop(observation, seen.pixels)
+            for seen, observation in zip(inputs, self.record(inputs, forward), strict=True)
+        )
+        return forward.output, list(developed)
 
     def forward(self, x: Tensor) -> Forward:
         """Predict a batch (B, C, H, W), keeping what :meth:`record` needs."""
         return self._tap.forward(x)
 
+    def listening(
+        self,
+        heard: Callable[[Forward], None],
+        failed: Callable[[Exception], None],
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> AbstractContextManager[None]:
+        """Look on while somebody else runs the model; see :func:`foveal.capture.listening`."""
+        return listening(self._tap, heard, failed, wanted)
+
     def record(self, inputs: Sequence[Seen], forward: Forward) -> list[Observation]:
-        """Write down what decided a forward: one observation per sample of it."""
+        """Write down what decided a forward: one observation per sample of it, still to be developed."""
         values = {layer: _numpy(nodes) for layer, nodes in forward.nodes.items()}
         scores = _numpy(forward.output)
         judged = self.rules.judge({**values, CLASS: scores})
@@ -184,39 +220,42 @@ class Observer:
         for row, seen in enumerate(inputs):
             nodes = {layer: tuple(batch[row].tolist()) for layer, batch in values.items()}
             record = self._record(seen, predicted[row], tuple(scores[row].tolist()), nodes)
-            entries = [*self._entries(seen, record, judged, evidence, row)]
-            observations.append(Observation(record, tuple(entries)))
+            scribe = _Scribe(seen, record, self.config)
+            entries = [
+                *self._contribution(scribe, evidence, row),
+                *self._present(scribe, judged, evidence, row),
+            ]
+            observations.append(Observation(record, tuple(entries), scribe.negative if entries else None))
         return observations
 
-    def _entries(
-        self, seen: Seen, record: SampleRecord, judged: Judgement, evidence: Evidence, row: int
-    ) -> Iterator[Entry]:
-        """Make the entries of one sample: its contribution windows, then those of every feature present."""
-        scribe = _Scribe(seen, record, self.config)
+    def _contribution(self, scribe: _Scribe, evidence: Evidence, row: int) -> Iterator[Entry]:
+        """Make the entries of one sample's contribution windows; their vectors need what only we have."""
         map_, product = evidence.contribution[row], evidence.product[row]
         for number, found in enumerate(scribe.windows(map_)):
+            part = np.ascontiguousarray(map_[found.cells])
             yield scribe.entry(
                 CONTRIBUTION,
-                number,
-                found,
-                part=map_[found.cells],
-                activation=float(map_[found.cells].clip(min=0).sum()),
+                part,
+                id=scribe.id(CONTRIBUTION, number),
+                window=scribe.place(found),
+                share=found.score,
+                activation=float(part.clip(min=0).sum()),
                 vector=product[(slice(None), *found.cells)].sum(axis=(1, 2)),
                 method=CONTRIBUTION_METHOD,
                 layer=self.layer,
             )
+
+    def _present(self, scribe: _Scribe, judged: Judgement, evidence: Evidence, row: int) -> Iterator[Entry]:
+        """Make one entry, of the whole map, for every feature present in a sample."""
         for one in evidence.features[row]:
-            for number, found in enumerate(scribe.windows(one.map)):
-                yield scribe.entry(
-                    str(self.features[one.column]),
-                    number,
-                    found,
-                    part=one.map[found.cells],
-                    activation=float(judged.values[row, one.column]),
-                    threshold=float(judged.thresholds[row, one.column]),
-                    method=self.config.method,
-                    layer=one.layer,
-                )
+            yield scribe.entry(
+                str(self.features[one.column]),
+                one.map,
+                activation=float(judged.values[row, one.column]),
+                threshold=float(judged.thresholds[row, one.column]),
+                method=self.config.method,
+                layer=one.layer,
+            )
 
     def _record(
         self, seen: Seen, predicted: int, scores: tuple[float, ...], nodes: dict[str, tuple[float, ...]]
@@ -231,8 +270,8 @@ class Observer:
             activations=nodes,
             model_sha256=self.model_sha256,
             config_sha256=self._config_sha256,
-            sample_sha256=seen.sha256 or _hash(seen.pixels),
-            shape=seen.pixels.shape,
+            sample_sha256=seen.sha256 or _hash(seen),
+            shape=seen.shape,
             label=seen.label,
             origin=seen.origin,
             metadata=seen.metadata,
@@ -240,43 +279,55 @@ class Observer:
 
 
 class _Scribe:
-    """Writes the entries of one sample; a window that several features share is cut and packed once."""
+    """Writes the entries of one sample."""
 
     def __init__(self, seen: Seen, record: SampleRecord, config: FovealConfig) -> None:
-        self._seen, self._record, self._most = seen, record, config.max_windows
-        self._side = window_size(config.window, seen.pixels.shape)
-        self._crops: dict[Window, bytes] = {}
+        self._seen, self._record = seen, record
+        self._frame = seen.frame or (0, 0, seen.shape[0], seen.shape[1])
+        y0, x0, y1, x1 = self._frame
+        self._extent = (y1 - y0, x1 - x0)
+        side = window_size(config.window, self._extent)
+        self.negative = Negative(seen.encoded, seen.key, self._frame, side, config.max_windows)
 
     def windows(self, map_: Floats) -> list[Found]:
         """Find the windows of one map."""
-        return find_windows(map_, self._seen.pixels.shape, self._side, self._most)
+        return find_windows(map_, self._extent, self.negative.side, self.negative.most)
+
+    def place(self, found: Found) -> Window:
+        """Give a window's place in the original."""
+        return shifted(found.window, self._frame)
+
+    def id(self, feature: str, number: int) -> str:
+        """Give the identity of the entry of a feature's window, by the window's rank."""
+        return entry_id(self._seen.key, self._seen.row, feature, number, self._record.model_sha256)
 
     def entry(
         self,
         feature: str,
-        number: int,
-        found: Found,
+        map_: Floats,
         *,
-        part: Floats,
         activation: float,
         method: str,
         layer: str,
+        id: str = "",  # noqa: A002 - the record's word
+        window: Window = (),
+        share: float = 0.0,
         vector: Floats = _NO_VECTOR,
         threshold: float = 0.0,
     ) -> Entry:
-        """Write one entry; `part` is the map's crop and `number` the window's rank."""
+        """Write one entry; without identity, window and share where these are still to be found."""
         seen, record = self._seen, self._record
         return Entry(
-            id=entry_id(seen.key, seen.row, feature, number, record.model_sha256),
+            id=id,
             feature=feature,
             sample=seen.sample,
             row=seen.row,
             source=seen.source,
-            window=found.window,
+            window=window,
             activation=activation,
-            share=found.score,
-            crop=self._crop(found.window),
-            map=np.ascontiguousarray(part),
+            share=share,
+            crop=b"",
+            map=map_,
             vector=vector,
             predicted=record.predicted,
             method=method,
@@ -289,10 +340,30 @@ class _Scribe:
             metadata=seen.metadata,
         )
 
-    def _crop(self, window: Window) -> bytes:
-        if window not in self._crops:
-            self._crops[window] = encode_png(cut(self._seen.pixels, window))
-        return self._crops[window]
+
+def _tapped(
+    model: nn.Module, config: FovealConfig, example: Tensor
+) -> tuple[Tap | ScriptedTap, tuple[str, ...]]:
+    """Tap a model; gives the patterns of its features too."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return ScriptedTap(model, example), _scripted_patterns(config)
+    layer = choose_layer(model, example) if config.layer == "auto" else config.layer
+    patterns = _patterns(model, config, example)
+    return Tap(model, layer, node_layers(patterns) or [choose_node_layer(model, example)]), patterns
+
+
+def _scripted_patterns(config: FovealConfig) -> tuple[str, ...]:
+    """Name the features of a TorchScript network, whose layers have no names but ours."""
+    patterns = (SCRIPTED_LAYER,) if config.features == "auto" else config.features
+    unknown = [
+        name for name in (config.layer, *node_layers(patterns)) if name not in ("auto", SCRIPTED_LAYER)
+    ]
+    if unknown:
+        raise UsageError(
+            f"The model is TorchScript, which has no layer {unknown[0]!r}",
+            f"Leave layer and features at 'auto', or name {SCRIPTED_LAYER!r} or classes",
+        )
+    return patterns
 
 
 def _patterns(model: nn.Module, config: FovealConfig, example: Tensor) -> tuple[str, ...]:
@@ -319,5 +390,8 @@ def _numpy(values: Tensor) -> Floats:
     return array
 
 
-def _hash(pixels: Pixels) -> str:
-    return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+def _hash(seen: Seen) -> str:
+    """Hash a sample by its bytes where they are known, else by its pixels."""
+    if seen.pixels is None or seen.encoded:
+        return hashlib.sha256(seen.encoded).hexdigest()
+    return hashlib.sha256(repr(seen.shape).encode() + np.ascontiguousarray(seen.pixels).tobytes()).hexdigest()

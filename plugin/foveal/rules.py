@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from foveal.config import Rule
 from foveal.features import CLASS, FeatureName
 
 Floats = NDArray[np.float32]
+
+#: Values whose percentiles one call computes: about a quarter of a millisecond.
+_REFRESHED = 32_768
 
 
 class StreamingQuantile:
@@ -41,7 +45,8 @@ class StreamingQuantile:
         self._rows = np.empty((capacity, nodes), np.float32)
         self._random = np.random.default_rng(0)
         self._seen = 0
-        self._due = 0
+        self._due = 1
+        self._cursor = 0
         #: Per node the percentile, float32 (nodes,); infinite before the first sample.
         self.thresholds: Floats = np.full(nodes, np.inf, np.float32)
 
@@ -54,15 +59,48 @@ class StreamingQuantile:
                 slot = int(self._random.integers(self._seen))
             if slot < len(self._rows):
                 self._rows[slot] = row
-        if self._seen >= self._due:
-            self._refresh()
+        self._refresh()
 
     def _refresh(self) -> None:
-        """Compute the percentile anew, again when the samples have grown by a hundredth."""
-        self._due = self._seen + 1 + self._seen // 100
-        if self._seen:
-            kept = self._rows[: min(self._seen, len(self._rows))]
-            self.thresholds = np.percentile(kept, self._percentile, axis=0).astype(np.float32)
+        """Compute percentiles anew, each node's again when the samples have grown by a hundredth.
+
+        Many rows are gone through a block of nodes at a time: no single request is to wait for all of them.
+        """
+        if self._cursor == 0 and self._seen < self._due:
+            return
+        kept = self._rows[: min(self._seen, len(self._rows))]
+        step = max(1, _REFRESHED // max(1, len(kept)))
+        block = slice(self._cursor, self._cursor + step)
+        self.thresholds = self.thresholds.copy()  # whoever judged with the old ones keeps them
+        self.thresholds[block] = np.percentile(kept[:, block], self._percentile, axis=0)
+        self._cursor = 0 if block.stop >= len(self.thresholds) else block.stop
+        if self._cursor == 0:
+            self._due = self._seen + 1 + self._seen // 100
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Give what a later one needs to go on from here."""
+        kept = self._rows[: min(self._seen, len(self._rows))].copy()
+        due = self._due if self._cursor == 0 else self._seen
+        return {"rows": kept, "counts": np.array([self._seen, due]), "thresholds": self.thresholds.copy()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from another's state.
+
+        Raises
+        ------
+        ValueError
+            If it is that of other nodes, or of another capacity.
+        """
+        rows, thresholds = state["rows"], state["thresholds"]
+        if rows.shape[1:] != self.thresholds.shape or thresholds.shape != self.thresholds.shape:
+            raise ValueError("the state is that of other nodes")
+        seen, due = state["counts"].tolist()
+        if len(rows) > len(self._rows) or seen < len(rows):
+            raise ValueError("the state does not fit")
+        self._rows[: len(rows)] = rows
+        self._seen, self._due, self._cursor = seen, due, 0
+        self._random = np.random.default_rng(self._seen)
+        self.thresholds = thresholds.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -106,7 +144,7 @@ class Rules:
         self._rule = rule
         self._layers = list(dict.fromkeys(feature.layer for feature in self.features))
         self._quantiles = {layer: StreamingQuantile(widths[layer], rule.percentile) for layer in self._layers}
-        self._columns = [(feature.layer, feature.index or 0) for feature in self.features]
+        self._columns = _Columns(self.features)
 
     def prime(self, activations: Mapping[str, NDArray[np.floating]]) -> None:
         """Fix the percentiles from all samples at once; nothing is learnt from later ones.
@@ -122,6 +160,30 @@ class Rules:
                 thresholds = np.percentile(finite, self._rule.percentile, axis=0)
                 self._primed[layer] = thresholds.astype(np.float32)
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Give what has been learnt of every layer, for :meth:`restore` in a later process."""
+        with self._lock:
+            states = {layer: quantile.state() for layer, quantile in self._quantiles.items()}
+        return {f"{layer}/{name}": array for layer, state in states.items() for name, array in state.items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on with what an earlier process had learnt; layers that it does not hold start anew.
+
+        Raises
+        ------
+        ValueError, KeyError
+            If it does not fit these features.
+        """
+        with self._lock:
+            for layer, quantile in self._quantiles.items():
+                own = {
+                    key.rpartition("/")[2]: array
+                    for key, array in state.items()
+                    if key.rpartition("/")[0] == layer
+                }
+                if own:
+                    quantile.restore(own)
+
     def judge(self, activations: Mapping[str, Floats]) -> Judgement:
         """Say which features are present in each sample of a batch.
 
@@ -132,7 +194,8 @@ class Rules:
         """
         thresholds = {layer: self._thresholds(layer, activations[layer]) for layer in self._layers}
         batch = len(next(iter(activations.values())))
-        return _judgement(self._columns, activations, thresholds, batch)
+        values, limits = (self._columns.pick(given, batch) for given in (activations, thresholds))
+        return Judgement(values > limits, values, limits)
 
     def _thresholds(self, layer: str, values: Floats) -> Floats:
         floor = -np.inf if layer == CLASS else 0.0
@@ -166,15 +229,19 @@ def _runner_up(values: Floats) -> Floats:
 _OF_THE_SAMPLE: dict[str, Callable[[Floats], Floats]] = {"nonzero": _zero, "layer-max": _runner_up}
 
 
-def _judgement(
-    columns: list[tuple[str, int]],
-    activations: Mapping[str, Floats],
-    thresholds: Mapping[str, Floats],
-    batch: int,
-) -> Judgement:
-    if not columns:
-        empty = np.empty((batch, 0), np.float32)
-        return Judgement(empty > 0, empty, empty)
-    values = np.stack([activations[layer][:, index] for layer, index in columns], axis=1)
-    limits = np.stack([thresholds[layer][:, index] for layer, index in columns], axis=1)
-    return Judgement(values > limits, values, limits)
+class _Columns:
+    """Where each feature's numbers are: its layer, and its node's place there."""
+
+    def __init__(self, features: Sequence[FeatureName]) -> None:
+        self._count = len(features)
+        places: dict[str, list[tuple[int, int]]] = {}
+        for column, feature in enumerate(features):
+            places.setdefault(feature.layer, []).append((column, feature.index or 0))
+        self._places = {layer: np.array(pairs).T for layer, pairs in places.items()}
+
+    def pick(self, numbers: Mapping[str, Floats], batch: int) -> Floats:
+        """Put the features' numbers side by side: (B, F) out of (B, nodes) per layer."""
+        picked = np.empty((batch, self._count), np.float32)
+        for layer, (columns, nodes) in self._places.items():
+            picked[:, columns] = numbers[layer][:, nodes]
+        return picked

@@ -4,7 +4,9 @@ Every key may be overridden by an environment variable: ``FOVEAL_`` and the key 
 by an underscore. Lists are separated by commas, ``FOVEAL_RULE`` reads ``percentile:95``:
 
     FOVEAL_FEATURES FOVEAL_METHOD FOVEAL_LAYER FOVEAL_RULE FOVEAL_WINDOW FOVEAL_MAX_WINDOWS FOVEAL_SAMPLE_RATE
-    FOVEAL_KEEP_METADATA FOVEAL_KEEP_HEADERS FOVEAL_SPOOL_DIR FOVEAL_SPOOL_MAX_BYTES FOVEAL_SPOOL_DURABILITY
+    FOVEAL_SAMPLING_PER_FEATURE FOVEAL_SAMPLING_UNCERTAIN FOVEAL_SAMPLING_NOVEL FOVEAL_BUDGET
+    FOVEAL_CLASSIFIER FOVEAL_KEEP_METADATA FOVEAL_KEEP_HEADERS
+    FOVEAL_SPOOL_DIR FOVEAL_SPOOL_MAX_BYTES FOVEAL_SPOOL_DURABILITY
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from foveal.config import values
 from foveal.config.values import Rule
 from foveal.errors import UsageError, nearest
 
-__all__ = ["DEFAULT_METHOD", "FovealConfig", "Keep", "Rule", "SpoolSettings"]
+__all__ = ["DEFAULT_METHOD", "FovealConfig", "Keep", "Rule", "Sampling", "SpoolSettings"]
 
 #: Of the methods that come with the prediction it says best where (docs/methods.md); behind an average over
 #: space it is Grad-CAM itself.
@@ -37,6 +39,9 @@ _SCHEMA: dict[str, _Parser | dict[str, _Parser]] = {
     "window": values.window,
     "max_windows": values.whole,
     "sample_rate": values.rate,
+    "sampling": {"per_feature": values.count, "uncertain": values.rate, "novel": values.rate},
+    "budget": values.milliseconds,
+    "classifier": values.text,
     "keep": {"metadata": values.names, "headers": values.names},
     "spool": {"dir": values.folder, "max_bytes": values.size, "durability": values.durability},
 }
@@ -57,6 +62,26 @@ class Keep:
 
     metadata: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which of the requests are kept beside, and out of, those that ``sample_rate`` draws.
+
+    Attributes
+    ----------
+    per_feature
+        Entries of a feature kept at full rate per day and worker; of those beyond, ever fewer are, as in a
+        reservoir. 0 keeps them all.
+    uncertain
+        Requests whose largest probability is below this are kept whatever is drawn; 0 for none.
+    novel
+        This share of the requests, those least like what was seen so far, is kept whatever is drawn.
+    """
+
+    per_feature: int = 0
+    uncertain: float = 0.0
+    novel: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,10 @@ class FovealConfig:
         Windows per map at most.
     sample_rate
         Share of the requests that are observed, 0 to 1.
+    budget
+        Milliseconds that writing one request down may take; where it takes longer, fewer are observed.
+    classifier
+        Where a foreign handler keeps its network, such as ``net.backbone``; ``auto`` looks for it.
     """
 
     features: Literal["auto"] | tuple[str, ...] = "auto"
@@ -107,6 +136,9 @@ class FovealConfig:
     window: Literal["auto"] | int | tuple[int, int] = "auto"
     max_windows: int = 3
     sample_rate: float = 1.0
+    sampling: Sampling = field(default_factory=Sampling)
+    budget: float = 50.0
+    classifier: str = "auto"
     keep: Keep = field(default_factory=Keep)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
 
@@ -132,8 +164,10 @@ class FovealConfig:
         given = _parse(mapping or {}, _SCHEMA, "foveal")
         override = _from_environment(os.environ if environ is None else environ)
         merged = {**given, **override}
-        keep, spool = ({**given.get(name, {}), **override.get(name, {})} for name in ("keep", "spool"))
-        return cls(**{**merged, "keep": Keep(**keep), "spool": SpoolSettings(**spool)})
+        parts = {
+            name: kind(**{**given.get(name, {}), **override.get(name, {})}) for name, kind in _PARTS.items()
+        }
+        return cls(**{**merged, **parts})
 
     def to_mapping(self) -> dict[str, Any]:
         """Write the section in full; :meth:`from_mapping` reads it back to an equal configuration."""
@@ -142,11 +176,17 @@ class FovealConfig:
 
     @property
     def sha256(self) -> str:
-        """Identity of the configuration: everything that shapes entries, so not the spool."""
-        identity = {key: value for key, value in self.to_mapping().items() if key != "spool"}
+        """Identity of the configuration: everything that shapes entries, so not what chooses requests."""
+        identity = {key: value for key, value in self.to_mapping().items() if key not in _NO_SHAPE}
         return hashlib.sha256(
             json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest()
+
+
+#: The sections that are records of their own.
+_PARTS: dict[str, type[Any]] = {"keep": Keep, "sampling": Sampling, "spool": SpoolSettings}
+#: What decides whether a request is written down, and where, but not what.
+_NO_SHAPE = {"budget", "classifier", "sampling", "spool"}
 
 
 def _parse(mapping: object, schema: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -94,6 +94,19 @@ def whole(value: object, where: str) -> int:
     raise UsageError(f"{where} is {value!r}", "Give a whole number above 0")
 
 
+def count(value: object, where: str) -> int:
+    """Read a whole number, 0 included."""
+    return 0 if value in (0, "0") and not isinstance(value, bool) else whole(value, where)
+
+
+def milliseconds(value: object, where: str) -> float:
+    """Read a time in milliseconds, above 0."""
+    number = _number(value)
+    if number is None or not 0 < number < float("inf"):
+        raise UsageError(f"{where} is {value!r}", "Give a number of milliseconds above 0")
+    return number
+
+
 def rate(value: object, where: str) -> float:
     """Read a share from 0 to 1, both included."""
     number = _number(value)
