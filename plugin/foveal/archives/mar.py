@@ -1,8 +1,8 @@
-"""Read and write the TorchServe archive format (.mar): a zip with ``MAR-INF/MANIFEST.json``, or its folder.
+"""Read and write TorchServe archives: a zip (.mar), tar.gz or folder with ``MAR-INF/MANIFEST.json``.
 
 Standard library only: the serving worker imports this.
 
-Archives are written in one canonical form: entries sorted by name, stored without compression, no clock, no
+Archives are built in one canonical form: entries sorted by name, stored without compression, no clock, no
 owner. The same content therefore always has the same bytes, and the folder into which TorchServe unpacks an
 archive is enough to know the SHA-256 of the file it came from.
 """
@@ -19,10 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from foveal.errors import UsageError
+from foveal.archives.containers import READ, UNPACK, container_of, reading
+from foveal.errors import FovealError, UsageError
 
 MANIFEST = "MAR-INF/MANIFEST.json"
 SETTINGS = "MAR-INF/FOVEAL.json"
+#: What the names of archives end in; TorchServe reads a file of any other name than ``.mar`` as a tar.gz.
+SUFFIXES = (".mar", ".tar.gz", ".tgz")
 #: Above this size an archive that is being hashed is kept on disk instead of in memory.
 _IN_MEMORY = 128 * 2**20
 _LEFT_BY_PYTHON = "__pycache__"
@@ -60,20 +63,34 @@ def _write_entry(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> 
 def archive_sha256(location: Path) -> str:
     """Give the SHA-256 of an archive's canonical form, from the file or from its unpacked folder.
 
-    For every archive that Foveal wrote this is the SHA-256 of the file. An archive from elsewhere is
-    identified by what it holds: the serving worker sees only the unpacked folder, and what it logs and what
-    is collected offline must carry the same hash.
+    For every archive that `foveal pack` wrote this is the SHA-256 of the file. Any other one is identified by
+    what it holds: the serving worker sees only the unpacked folder, and what it logs and what is collected
+    offline must carry the same hash. Of a wrapped archive only the files that it was wrapped with count:
+    handlers of all kinds unpack more into their folder.
     """
     with opened(location) as folder, tempfile.SpooledTemporaryFile(_IN_MEMORY) as canonical:
-        write_archive(_files(folder), canonical)
+        write_archive(_identifying(folder), canonical)
         canonical.seek(0)
         return _sha256(canonical)
 
 
-def _files(folder: Path) -> dict[str, bytes | Path]:
-    """List the files of an unpacked archive by their names inside it."""
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return _sha256(file)
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """List the files of an unpacked archive by their names inside it, without what Python leaves there."""
     found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     return {name.as_posix(): path for name, path in found.items() if _LEFT_BY_PYTHON not in name.parts}
+
+
+def _identifying(folder: Path) -> dict[str, Path]:
+    """List the files that make an archive what it is."""
+    present = files_in(folder)
+    listed = read_own_settings(folder).get("wrapped", {}).get("files", present)
+    return {name: path for name, path in present.items() if name in listed}
 
 
 def _sha256(stream: IO[bytes]) -> str:
@@ -82,6 +99,11 @@ def _sha256(stream: IO[bytes]) -> str:
     while piece := stream.read(2**20):
         digest.update(piece)
     return digest.hexdigest()
+
+
+def is_archive(path: Path) -> bool:
+    """Tell by its name whether a file is an archive, and by its manifest whether a folder is one."""
+    return (path / MANIFEST).is_file() if path.is_dir() else path.name.endswith(SUFFIXES)
 
 
 @contextmanager
@@ -103,21 +125,10 @@ def opened(location: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="foveal-mar-") as scratch:
         folder = Path(scratch).resolve()
-        _unpack(location, folder)
+        with reading(location):
+            UNPACK[container_of(location)](location, folder)
         _require_manifest(folder, location)
         yield folder
-
-
-def _unpack(location: Path, folder: Path) -> None:
-    """Extract a .mar file; zipfile itself keeps every name inside the folder."""
-    try:
-        with zipfile.ZipFile(location) as archive:
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"{location} is not a readable model archive ({error})",
-            "Build it again, or copy it again in full",
-        ) from error
 
 
 def _require_manifest(folder: Path, location: Path) -> None:
@@ -139,7 +150,7 @@ def _model_part(manifest: bytes, location: Path) -> dict[str, Any]:
     try:
         model = dict(json.loads(manifest)["model"])
         model["modelName"], model["handler"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"The manifest of {location} cannot be read ({type(error).__name__}: {error})",
             "Build the archive again",
@@ -150,7 +161,14 @@ def _model_part(manifest: bytes, location: Path) -> dict[str, Any]:
 def read_own_settings(folder: Path) -> dict[str, Any]:
     """Read ``MAR-INF/FOVEAL.json``, where an archive without a model-config.yaml keeps Foveal's settings."""
     path = folder / SETTINGS
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        settings = dict(json.loads(path.read_bytes()))
+        dict.keys(settings.get("wrapped", {}))  # TypeError where it is no section
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(f"{path} cannot be read ({error})", "Build the archive again") from error
+    return settings
 
 
 def model_name(location: Path) -> str:
@@ -158,9 +176,9 @@ def model_name(location: Path) -> str:
     if location.is_dir():
         return str(read_manifest(location)["modelName"])
     try:
-        with zipfile.ZipFile(location) as archive:
-            manifest = archive.read(MANIFEST)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        with reading(location):
+            manifest = READ[container_of(location)](location, MANIFEST)
+    except (OSError, KeyError, FovealError) as error:
         raise UsageError(
             f"{location} is not a TorchServe archive", "Build it again with foveal pack"
         ) from error

@@ -123,13 +123,14 @@ def _from_archive(path: Path, uri: str, environ: Mapping[str, str] | None) -> Au
 
 
 def read_settings(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Read an archive's model-config.yaml, or where it has none what Foveal keeps beside the manifest."""
+    """Read an archive's model-config.yaml, with what Foveal keeps beside the manifest."""
+    own = read_own_settings(folder)
     config_file = manifest.get("configFile")
     if not config_file:
-        return read_own_settings(folder)
+        return own
     import yaml  # noqa: PLC0415 - the loader of the other sources does not need it
 
-    return dict(yaml.safe_load((folder / config_file).read_text(encoding="utf-8")) or {})
+    return {**own, **(yaml.safe_load((folder / config_file).read_text(encoding="utf-8")) or {})}
 
 
 def _network(folder: Path, manifest: Mapping[str, Any], settings: Mapping[str, Any], uri: str) -> nn.Module:

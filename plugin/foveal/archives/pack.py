@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -18,16 +17,13 @@ import torch
 import yaml
 from torch import Tensor
 
+from foveal.archives.entries import KINDS, read_entry
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.model import AuditedModel, load_model
 from foveal.attribution import get_evidence_method
 from foveal.config import FovealConfig
 from foveal.errors import EnvironmentFault, UsageError, nearest
 from foveal.samples.transform import ImageTransform
-
-#: The entry file of each kind, inside the package foveal_handlers.mar, and its name in the archive. That name
-#: must not be one that anybody imports: the archive's folder precedes the installed packages.
-KINDS: dict[str, tuple[str, str]] = {"vision": ("vision.py", "foveal_vision_entry.py")}
 
 #: What TorchServe itself reads from a model-config.yaml, as far as it concerns these archives.
 SERVING_DEFAULTS: dict[str, Any] = {
@@ -263,16 +259,8 @@ def _json(content: Mapping[str, Any]) -> bytes:
 
 
 def entry_source(kind: str) -> bytes:
-    """Read the entry file of a kind; the handlers are data here, the core never imports them."""
-    spec = importlib.util.find_spec("foveal_handlers")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "mar" / KINDS[kind][0]
-        if path.is_file():
-            return path.read_bytes()
-    raise EnvironmentFault(
-        "The package foveal_handlers is not installed beside foveal",
-        "Install Foveal again: pip install foveal[serve]",
-    )
+    """Read the entry file of a kind."""
+    return read_entry(KINDS[kind][0])
 
 
 def _try(draft: Path, plan: _Plan) -> None:
