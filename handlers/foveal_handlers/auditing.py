@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +13,10 @@ from torch import Tensor, nn
 from foveal.capture import Forward
 from foveal.config import FovealConfig
 from foveal.observer import Observer, Seen
-from foveal.records import Observation
+from foveal.recording import Meter, Recorder
 from foveal.samples.transform import ImageTransform
-from foveal.spool import Spool
 from foveal.spool.losses import LossFile
+from foveal.spool.segments import writer_name
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 1024
@@ -34,10 +31,12 @@ class Containment:
     ----------
     losses
         Where faults and skipped requests are counted, for the report to say so.
+    meter
+        Whom to tell as well.
     """
 
-    def __init__(self, losses: LossFile) -> None:
-        self._losses = losses
+    def __init__(self, losses: LossFile, meter: Meter | None = None) -> None:
+        self._losses, self._meter = losses, meter
         self._logged: set[str] = set()
         self._in_a_row = 0
         self._left_to_skip = 0
@@ -47,7 +46,7 @@ class Containment:
         if self._left_to_skip == 0:
             return False
         self._left_to_skip -= 1
-        self._count("paused", samples)
+        self.count("paused", samples)
         return True
 
     @contextmanager
@@ -60,7 +59,7 @@ class Containment:
 
     def note(self, part: str, samples: int, fault: Exception) -> None:
         """Count the samples that a fault cost and lengthen the pause; log each part's first fault."""
-        self._count(f"fault_{part}", samples)
+        self.count(f"fault_{part}", samples)
         self._in_a_row += 1
         self._left_to_skip = min(2**self._in_a_row, _LONGEST_PAUSE) - 1
         if part not in self._logged:
@@ -71,10 +70,13 @@ class Containment:
         """End the row of faults."""
         self._in_a_row = 0
 
-    def _count(self, reason: str, samples: int) -> None:
+    def count(self, reason: str, samples: int) -> None:
         """Add to the counts, which survive this process."""
-        for _ in range(samples):
-            self._losses.add(reason)
+        if not samples:
+            return
+        self._losses.add(reason, samples)
+        if self._meter is not None:
+            self._meter.note(dropped={reason: samples})
 
 
 class Auditor:
@@ -86,8 +88,8 @@ class Auditor:
         The served network.
     transform, config, model_sha256
         As in :class:`foveal.observer.Observer`.
-    directory
-        The model's folder in the spool.
+    directory, meter
+        As in :class:`foveal.recording.Recorder`.
     """
 
     def __init__(
@@ -97,19 +99,31 @@ class Auditor:
         config: FovealConfig,
         model_sha256: str,
         directory: Path,
+        meter: Meter | None = None,
     ) -> None:
         self._model = model
         self._transform = transform
         self._config = config
         self._model_sha256 = model_sha256
         self._observer: Observer | None = None
-        self._spool = Spool(directory, config.spool.max_bytes, config.spool.durability)
-        self._containment = Containment(_losses(directory))
+        self._recorder = Recorder(config, directory, meter)
+        self._containment = Containment(worker_losses(directory), meter)
 
     def prepare(self, example: Tensor) -> None:
         """Choose the layers and install the hooks now instead of at the first request."""
         with self._containment.around("observe", samples=0):
-            self._observer = self._made_observer(example)
+            self.observer(example)
+
+    def observer(self, example: Tensor) -> Observer:
+        """Give what observes the model; it is made for the first example (1, C, h, w)."""
+        if self._observer is None:
+            self._observer = Observer(self._model, self._transform, self._config, self._model_sha256, example)
+            self._recorder.follow(self._observer)
+        return self._observer
+
+    def wants(self, request_id: str) -> bool:
+        """Tell whether a request may be written down."""
+        return self._recorder.wants(request_id)
 
     def predict(
         self,
@@ -137,7 +151,7 @@ class Auditor:
             The model's output (B, classes), exactly as without auditing.
         """
         wanted = sum(chosen)
-        if not wanted or self._containment.pausing(wanted):
+        if not wanted or self._containment.pausing(wanted) or not self._has_time(wanted):
             return plain_prediction(self._model, x)
         try:
             forward = self._forward(x)
@@ -148,9 +162,7 @@ class Auditor:
             self._containment.note("observe", wanted, fault)
             return output
         with self._containment.around("record", wanted):
-            for row, observation in enumerate(self._recorded(forward, describe())):
-                if chosen[row] and self._spool.append(observation):
-                    acknowledge(row)
+            self._recorder.write(self.observer(x[:1]), forward, describe(), chosen, acknowledge)
             self._containment.succeeded()
         return forward.output
 
@@ -158,23 +170,21 @@ class Auditor:
         """Take the hooks off and seal the spool's segment."""
         if self._observer is not None:
             self._observer.close()
-        self._spool.close()
+        self._recorder.close()
+
+    def _has_time(self, samples: int) -> bool:
+        """Tell whether auditing keeps its budget; where not, the samples are counted."""
+        if self._recorder.has_time():
+            return True
+        self._containment.count("over_budget", samples)
+        return False
 
     def _forward(self, x: Tensor) -> Forward:
         """Predict with the tap, the whole batch also for the sake of a single row.
 
         A batch is never split: a network's output may differ in its last bit with the size of the batch.
         """
-        self._observer = self._observer or self._made_observer(x[:1])
-        return self._observer.forward(x)
-
-    def _made_observer(self, example: Tensor) -> Observer:
-        """Make the observer."""
-        return Observer(self._model, self._transform, self._config, self._model_sha256, example)
-
-    def _recorded(self, forward: Forward, described: Sequence[Seen]) -> Sequence[Observation]:
-        """Make the records of a forward that this auditor's observer made."""
-        return self._observer.record(described, forward) if self._observer else ()
+        return self.observer(x[:1]).forward(x)
 
 
 def plain_prediction(model: nn.Module, x: Tensor) -> Tensor:
@@ -184,7 +194,6 @@ def plain_prediction(model: nn.Module, x: Tensor) -> Tensor:
     return output
 
 
-def _losses(directory: Path) -> LossFile:
-    """Open this worker's own count of what was not observed."""
-    name = f"{socket.gethostname().replace('.', '_')}-{os.getpid()}-{time.time_ns()}-worker"
-    return LossFile(directory / name)
+def worker_losses(directory: Path) -> LossFile:
+    """Open this worker's own count of what was not observed, in a model's spool folder."""
+    return LossFile(directory / f"{writer_name()}-worker")

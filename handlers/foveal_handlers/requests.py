@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from foveal.errors import UsageError
+from foveal.tracing import trace_id
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from foveal.config import Keep
     from foveal.samples.images import Pixels
+    from foveal_handlers.explanations import Form
 
 #: Never kept, whatever is allowed: they let whoever reads them act for somebody else.
 _SECRET = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 _OWN_PREFIX = "x-foveal-"
+#: Characters of a header's value that are kept at most.
+_LONGEST_VALUE = 1000
+#: Tells a client under which key its request was written down.
+RECORD_HEADER = "X-Foveal-Record"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Row:
         The image as sent, and decoded (H, W, C).
     tensor
         What the network takes (C, h, w).
+    form
+        How the map is to be written where the row is to be explained; None where it is to be predicted.
     """
 
     request_id: str
@@ -70,6 +77,7 @@ class Row:
     data: bytes
     pixels: Pixels
     tensor: Tensor
+    form: Form | None = None
 
 
 def origins(rows: int, requests: int) -> list[Origin] | None:
@@ -137,10 +145,15 @@ def kept_metadata(headers: Mapping[str, object], keep: Keep) -> dict[str, str]:
         value = present.get(f"{_OWN_PREFIX}{key.lower()}", present.get(key.lower()))
         if value is not None:
             kept[key] = value
-    return kept
+    return {name: _as_text(value) for name, value in kept.items()} | _trace(headers)
 
 
-def is_sampled(request_id: str, rate: float) -> bool:
-    """Decide by its id alone whether a request is observed: a repeated one is decided the same."""
-    draw = int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:8], "big")
-    return draw < rate * 2**64
+def _as_text(value: str) -> str:
+    """Make of a header what every store takes: no lone surrogates, not a book."""
+    return value[:_LONGEST_VALUE].encode("utf-8", "replace").decode()
+
+
+def _trace(headers: Mapping[str, object]) -> dict[str, str]:
+    """Keep the trace that a request belongs to, where it says so; it tells nothing but that."""
+    trace = trace_id(headers)
+    return {} if trace is None else {"trace_id": trace}

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +21,20 @@ from foveal.archives.settings import blank_input, model_class_of
 from foveal.capture import naming_samples
 from foveal.config import FovealConfig
 from foveal.errors import UsageError
-from foveal.observer import Seen
+from foveal.observer import Observer, Seen
 from foveal.samples.images import decode_image
 from foveal.samples.transform import ImageTransform
+from foveal.spool.segments import model_folder
 from foveal_handlers.auditing import Auditor, plain_prediction
-from foveal_handlers.requests import Origin, Refusal, Row, image_bytes, is_sampled, kept_metadata, origins
+from foveal_handlers.explanations import Asked, Form, asked_form, explain_rows
+from foveal_handlers.metrics import Meter
+from foveal_handlers.requests import RECORD_HEADER, Origin, Refusal, Row, image_bytes, kept_metadata, origins
 
 _log = logging.getLogger(__name__)
 _TOP = 5
-RECORD_HEADER = "X-Foveal-Record"
+
+#: Scores (1, classes) of a row, or its explanation.
+Output: TypeAlias = Tensor | dict[str, Any]
 
 
 class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
@@ -44,10 +49,12 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
         self.transform = ImageTransform()
         self.config = FovealConfig()
         self.auditor: Auditor | None = None
+        self._explainer: Observer | None = None
         self._settings: dict[str, Any] = {}
 
     def initialize(self, context: Context) -> None:
         """Load the model and its settings, and begin to observe where a spool is given."""
+        self.context = context
         folder = Path(context.system_properties["model_dir"])
         self._settings = dict(context.model_yaml_config or read_own_settings(folder))
         super().initialize(context)
@@ -64,22 +71,25 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
 
     def inference(
         self, rows: Sequence[Row | Refusal], *_args: object, **_options: object
-    ) -> list[Tensor | Refusal]:
-        """Predict, in one forward for all rows of the same size: (1, classes) for each."""
-        outputs: dict[int, Tensor | Refusal] = {}
-        for group in _by_shape(rows).values():
+    ) -> list[Output | Refusal]:
+        """Predict or explain, in one forward for all rows of the same size and route."""
+        outputs: dict[int, Output | Refusal] = {}
+        for group in _by_forward(rows).values():
             outputs.update(zip(group, self._answered(list(group.values())), strict=True))
         return [outputs[index] if isinstance(row, Row) else row for index, row in enumerate(rows)]
 
-    def postprocess(self, outputs: Sequence[Tensor | Refusal]) -> list[dict[str, Any]]:
-        """Answer every row with its most probable classes, or with its own error."""
+    def postprocess(self, outputs: Sequence[Output | Refusal]) -> list[dict[str, Any]]:
+        """Answer every row with its most probable classes, its explanation, or its own error."""
         (first, *others) = outputs
         if isinstance(first, Refusal) and not others:
             raise PredictionException(first.message, first.code)
-        return [
-            self._refuse(output) if isinstance(output, Refusal) else _top_classes(output, self.mapping)
-            for output in outputs
-        ]
+        return [self._answer(output) for output in outputs]
+
+    def _answer(self, output: Output | Refusal) -> dict[str, Any]:
+        """Answer one row."""
+        if isinstance(output, Refusal):
+            return self._refuse(output)
+        return output if isinstance(output, dict) else _top_classes(output, self.mapping)
 
     def _load_pickled_model(self, model_dir: str, model_file: str, model_pt_path: str | None) -> nn.Module:
         """Load the network as Foveal does everywhere, also from a file with several classes."""
@@ -99,8 +109,9 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
                 "Foveal observes nothing in this worker: no spool folder is set, or the sample rate is 0"
             )
             return None
-        spool = Path(self.config.spool.dir) / name
-        auditor = Auditor(self.model, self.transform, self.config, archive_sha256(folder), spool)
+        spool = model_folder(self.config.spool.dir, name)
+        model = archive_sha256(folder)
+        auditor = Auditor(self.model, self.transform, self.config, model, spool, Meter(self.context))
         example = blank_input(self.transform)
         if example is not None:
             auditor.prepare(example.to(self.device))
@@ -110,21 +121,40 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
         """Decode one row."""
         request = origin.request if origin else 0
         request_id = str(self.context.get_request_id(request))
-        if origin and self.context.get_request_header(request, "explain") == "True":
-            return Refusal(origin, 501, "Explanations are not served. Send the image to /predictions.")
         try:
             data = image_bytes(content)
             pixels = decode_image(data, request_id)
-            return Row(request_id, origin, data, pixels, self.transform(pixels, request_id))
+            tensor = self.transform(pixels, request_id)
+            return Row(request_id, origin, data, pixels, tensor, self._form(request))
         except UsageError as error:
             return Refusal(origin, 400, str(error))
 
-    def _answered(self, rows: Sequence[Row]) -> Sequence[Tensor | Refusal]:
-        """Predict rows of one size, or refuse them where the network does not take that size."""
+    def _form(self, request: int) -> Form | None:
+        """Say how a request wants its map, where it came by the route of explanations."""
+        headers = self.context.get_all_request_header(request)
+        return asked_form(headers) if headers.get("explain") == "True" else None
+
+    def _answered(self, rows: Sequence[Row]) -> Sequence[Output | Refusal]:
+        """Answer rows of one size and route, or refuse them where the network does not take that size."""
         try:
-            return self._predict(rows)
+            return self._predict(rows) if rows[0].form is None else self._explain(rows)
         except UsageError as error:
             return [Refusal(row.origin, 400, str(error)) for row in rows]
+
+    def _explain(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Say of rows of one size what decided; nothing of that is written down."""
+        x = torch.stack([row.tensor for row in rows]).to(self.device)
+        asked = [Asked(row.pixels.shape, row.form or "png") for row in rows]
+        with naming_samples([row.request_id for row in rows], x):
+            return explain_rows(self._observer(x[:1]), x, asked, self.mapping)
+
+    def _observer(self, example: Tensor) -> Observer:
+        """Give what observes the network, also where nothing is written down."""
+        if self.auditor is not None:
+            return self.auditor.observer(example)
+        if self._explainer is None:
+            self._explainer = Observer(self.model, self.transform, self.config, "", example)
+        return self._explainer
 
     def _predict(self, rows: Sequence[Row]) -> tuple[Tensor, ...]:
         """Predict rows of one size; gives one (1, classes) each."""
@@ -136,8 +166,7 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
         """Predict a batch (B, C, h, w), noting what the auditor is to note of it."""
         if self.auditor is None:
             return plain_prediction(self.model, x)
-        rate = self.config.sample_rate
-        chosen = [row.origin is not None and is_sampled(row.request_id, rate) for row in rows]
+        chosen = [row.origin is not None and self.auditor.wants(row.request_id) for row in rows]
         return self.auditor.predict(
             x, chosen, lambda: [self._seen(row) for row in rows], lambda index: self._mark(rows[index])
         )
@@ -155,6 +184,7 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
             key=row.request_id,
             metadata=kept_metadata(headers, self.config.keep),
             sha256=hashlib.sha256(row.data).hexdigest(),
+            encoded=row.data,
         )
 
     def _mark(self, row: Row) -> None:
@@ -169,12 +199,12 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
         return refusal.body()
 
 
-def _by_shape(rows: Sequence[Row | Refusal]) -> dict[torch.Size, dict[int, Row]]:
-    """Group the rows of one size, each by its place in the batch."""
-    groups: dict[torch.Size, dict[int, Row]] = {}
+def _by_forward(rows: Sequence[Row | Refusal]) -> dict[tuple[torch.Size, bool], dict[int, Row]]:
+    """Group the rows of one size and route, each by its place in the batch."""
+    groups: dict[tuple[torch.Size, bool], dict[int, Row]] = {}
     for index, row in enumerate(rows):
         if isinstance(row, Row):
-            groups.setdefault(row.tensor.shape, {})[index] = row
+            groups.setdefault((row.tensor.shape, row.form is not None), {})[index] = row
     return groups
 
 

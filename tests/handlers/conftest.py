@@ -19,6 +19,7 @@ from ts.utils.util import get_yaml_config
 
 from foveal.archives.mar import read_manifest
 from foveal.archives.pack import pack
+from foveal.developing import develop
 from foveal.samples import ImageTransform, decode_image
 from foveal.spool import read_segment
 from foveal_handlers.vision import VisionHandler
@@ -199,12 +200,12 @@ def serve(unpacked, tmp_path, monkeypatch):
 
 @pytest.fixture
 def spooled(tmp_path):
-    """Read what is in the spool."""
+    """Read what is in the spool, as the shipper hands it on."""
 
     def read(name="small"):
         folder = tmp_path / "spool" / name
         segments = sorted([*folder.glob("*.open"), *folder.glob("*.seg")])
-        return [observation for segment in segments for observation in read_segment(segment)]
+        return [develop(observation) for segment in segments for observation in read_segment(segment)]
 
     return read
 

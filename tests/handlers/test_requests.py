@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from foveal.config import Keep
 from foveal.errors import UsageError
-from foveal_handlers.requests import Origin, image_bytes, is_sampled, kept_metadata, origins
+from foveal.sampling import is_sampled
+from foveal_handlers.requests import Origin, image_bytes, kept_metadata, origins
 
 names = st.text("abcdef-", min_size=1, max_size=6)
 

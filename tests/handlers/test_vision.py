@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import base64
 import importlib.resources
+import io
 import json
 import subprocess
 import sys
 from textwrap import dedent
 
+import numpy as np
 import pytest
 import torch
 from ts.model_loader import TsModelLoader
@@ -24,7 +26,7 @@ from foveal_handlers.vision import VisionHandler
 ENTRIES = [
     path.name
     for path in importlib.resources.files("foveal_handlers.mar").iterdir()
-    if path.name.endswith(".py") and path.name != "__init__.py"
+    if path.name.endswith(".py") and path.name not in ("__init__.py", "wrapped.py")
 ]
 
 
@@ -49,7 +51,7 @@ def test_torchserve_loads_every_entry_file(entry, unpacked, monkeypatch):
 
 
 def test_there_is_an_entry_file_for_every_kind():
-    assert sorted(entry for entry, _ in KINDS.values()) == sorted(ENTRIES) != []
+    assert {entry for entry, _ in KINDS.values()} == set(ENTRIES) != set()
 
 
 HEAVY = ("mlflow", "pyarrow", "captum", "pandas", "scipy", "pydantic")
@@ -181,11 +183,33 @@ def test_images_in_every_form(serve, wrap, png, plain_answers):
     assert serve().ask([wrap(image)]) == plain_answers([image])
 
 
-def test_a_mixed_batch_of_predictions_and_explanations(serve, png, plain_answers):
+def test_a_mixed_batch_of_predictions_and_explanations(serve, spooled, png, plain_answers):
     served = serve()
-    answers = served.ask([png(1), png(2)], headers=[{"explain": "True"}, {}])
-    assert served.status(0) == 501
-    assert answers[0]["message"] == "Explanations are not served. Send the image to /predictions."
+    explain = {"explain": "True", "x-foveal-map": "npy"}
+    answers = served.ask([png(1), png(2), png(3)], headers=[explain, {}, {"explain": "True"}])
+    assert [answers[1]] == plain_answers([png(2)])
+    assert answers[0]["class"] == next(iter(plain_answers([png(1)])[0]))
+    map_ = np.load(io.BytesIO(base64.b64decode(answers[0]["map"]["data"])), allow_pickle=False)
+    assert list(map_.shape) == answers[0]["map"]["shape"]
+    assert answers[2]["map"]["form"] == "png"
+    assert len(json.dumps(answers)) < 20_000
+    assert [served.status(row) for row in range(3)] == [200, 200, 200]
+    assert [seen.sample.sample for seen in spooled()] == ["id-1"]
+
+
+def test_explanations_are_given_where_nothing_is_written_down(serve, png):
+    served = serve(spool=False)
+    (answer,) = served.ask([png(1)], headers=[{"explain": "True"}])
+    assert 0 < answer["score"] <= 1
+    assert answer["boxes"]
+
+
+def test_a_form_that_there_is_not_is_refused(serve, png, plain_answers):
+    served = serve()
+    headers = [{"explain": "True", "X-Foveal-Map": "pnk"}, {}]
+    answers = served.ask([png(1), png(2)], headers=headers)
+    assert answers[0]["message"] == "Header X-Foveal-Map is 'pnk'. Did you mean 'png'."
+    assert served.status(0) == 400
     assert [answers[1]] == plain_answers([png(2)])
 
 
@@ -308,7 +332,7 @@ def test_a_fault_of_ours_never_changes_the_answer(serve, monkeypatch, warnings, 
     "broken",
     [
         "foveal_handlers.auditing.Observer",
-        "foveal_handlers.auditing.Spool",
+        "foveal.recording.Spool",
         "foveal_handlers.vision.archive_sha256",
         "foveal_handlers.vision.Auditor",
     ],

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from foveal.archives import load_model
+from foveal.developing import develop
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.library import Library
 from foveal.samples import decode_image
@@ -47,7 +48,7 @@ def server(folder, pack_resnet):
 
 def spooled(folder, model):
     paths = sorted(path for path in (folder / "spool" / model).glob("*") if path.suffix in {".open", ".seg"})
-    return {seen.sample.sample: seen for path in paths for seen in read_segment(path)}
+    return {seen.sample.sample: develop(seen) for path in paths for seen in read_segment(path)}
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +141,15 @@ def test_in_a_batch_only_the_bad_row_is_refused(server, folder, answers):
     assert len(spooled(folder, "batched")) == 5
 
 
-def test_explanations_are_refused_in_words(server, answers):
-    answer = server.request("/explanations/audited", answers[0][0])
-    assert (answer.status, answer.message) == (
-        501,
-        "Explanations are not served. Send the image to /predictions.",
-    )
+def test_explanations_are_a_few_kilobytes(server, answers):
+    image, _, predicted, _ = answers[0]
+    answer = server.request("/explanations/audited", image)
+    explained = json.loads(answer.body)
+    assert answer.status == 200
+    assert len(answer.body) < 20_000
+    assert explained["class"] == next(iter(json.loads(predicted.body)))
+    assert explained["boxes"]
+    assert explained["map"]["form"] == "png"
 
 
 def test_without_java_on_the_path_and_nothing_is_left(folder, pack_resnet, cifar, monkeypatch):
