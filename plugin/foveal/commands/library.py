@@ -1,4 +1,4 @@
-"""``foveal library``: what the libraries hold."""
+"""``foveal library list|show``: what the libraries hold."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from foveal.commands import lifecycle
 
 if TYPE_CHECKING:
     from foveal.library import Library
@@ -17,9 +19,11 @@ _FEATURES_SHOWN = 20
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    commands = typer.Typer(help="Look at feature libraries.", no_args_is_help=True)
+    about = "Look at feature libraries, keep them in order, take them elsewhere."
+    commands = typer.Typer(help=about, no_args_is_help=True)
     commands.command("list")(list_libraries)
     commands.command("show")(show)
+    lifecycle.register(commands)
     app.add_typer(commands, name="library")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from foveal.library.feature import FeatureLibrary
+from foveal.library.manifests import Added
 from foveal.library.schema import node_activations, to_entries, to_samples
-from foveal.library.shards import Added, ShardConflictError
+from foveal.library.shards import ShardConflictError
 from foveal.library.store import Library, library_names
 
 __all__ = [

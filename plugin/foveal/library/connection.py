@@ -31,6 +31,8 @@ _SETTINGS = {
 _ASKING = {**_SETTINGS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 #: Moving files: the server may take its time to hand them on to its own store.
 _MOVING = {**_SETTINGS, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "60"}
+#: Asking for what may well not be there: some servers answer that with an error of their own, once is enough.
+_TRYING = {**_ASKING, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 #: What an MLflow error says, the fault in our words and the mend.
 _FAULTS = (
@@ -105,6 +107,13 @@ class Connection:
             yield client
 
     @contextmanager
+    def trying(self) -> Iterator[MlflowClient]:
+        """Give the client for something that may not be there; errors as in :meth:`asking`."""
+        client = self._client
+        with _set(_TRYING), _explaining(self.uri):
+            yield client
+
+    @contextmanager
     def moving(self) -> Iterator[MlflowClient]:
         """Give the client for moving files; errors as in :meth:`asking`."""
         client = self._client
@@ -142,10 +151,11 @@ def _set(settings: Mapping[str, str]) -> Iterator[None]:
 def _explaining(uri: str) -> Iterator[None]:
     """Turn MLflow's errors into ours. Their own chain is cut off: it may show credentials."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - takes seconds
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - comes with MLflow's stores
 
     try:
         yield
-    except (MlflowException, ImportError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         raise _fault(error, mask_credentials(uri)) from None
 
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from foveal.errors import UsageError
-from foveal.library.schema import to_entries
+from foveal.library.query import Query
 from foveal.records import Entry
 
 if TYPE_CHECKING:
@@ -41,32 +38,18 @@ class FeatureLibrary:
     def __repr__(self) -> str:
         return f"FeatureLibrary({self.feature!r} of {self.library.name!r}: {self._size:,} entries)"
 
+    def query(self) -> Query:
+        """Give the entries as a query, to count, draw or read."""
+        return self.library.query(feature=self.feature)
+
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Read the entries as a table; see :meth:`Library.entries`."""
-        return self.library.entries(feature=self.feature, columns=columns)
+        return self.query().table(columns)
 
     def entries(self) -> list[Entry]:
         """Read all entries."""
-        return to_entries(self.table())
+        return self.query().entries()
 
     def sample(self, n: int, seed: int = 0) -> list[Entry]:
-        """Draw entries at random, none twice.
-
-        Parameters
-        ----------
-        n
-            How many; all of them, in random order, where there are fewer.
-        seed
-            The same seed and the same entries give the same draw, however they came into the library.
-
-        Raises
-        ------
-        UsageError
-            If `n` is negative.
-        """
-        if n < 0:
-            raise UsageError(f"{n} entries cannot be drawn", "Ask for 0 or more")
-        table = self.table()
-        by_id = pc.sort_indices(table["id"]).to_numpy()
-        chosen = np.random.default_rng(seed).permutation(by_id)[:n]
-        return to_entries(table.take(pa.array(chosen)))
+        """Draw entries at random, none twice; see :meth:`foveal.library.query.Query.sample`."""
+        return self.query().sample(n, seed)

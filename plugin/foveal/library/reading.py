@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from foveal.errors import UsageError, nearest
+from foveal.library.manifests import Kind, Shard
 from foveal.library.schema import ENTRIES, SAMPLES
-from foveal.library.shards import Kind, Shard, ShardStore
+from foveal.library.shards import ShardStore
 from foveal.records import Source
 
 _IDENTITY = ["source", "sample", "row", "sample_sha256"]
@@ -37,6 +38,11 @@ class Selection:
         """Say whether a shard's records are meant."""
         return all(wanted in (None, getattr(shard, name)) for name, wanted in vars(self).items())
 
+    @property
+    def scope(self) -> int:
+        """Number the scope in which the latest record of a sample counts."""
+        return (self.model_sha256 is not None) + 2 * (self.config_sha256 is not None)
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -60,12 +66,21 @@ class Reader:
         The library's shards.
     shards
         Those to read, earlier ones first.
+    superseded
+        The rows of a shard's samples that do not count, by its name, where that is known.
     """
 
-    def __init__(self, store: ShardStore, shards: Sequence[Shard]) -> None:
+    def __init__(
+        self,
+        store: ShardStore,
+        shards: Sequence[Shard],
+        superseded: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
         self._store = store
         self.shards = tuple(shards)
         self._kept: list[NDArray[np.bool_]] | None = None
+        if superseded is not None:
+            self._kept = [_without(shard.samples.rows, superseded.get(shard.name, ())) for shard in shards]
 
     def table(
         self, kind: Kind, columns: Sequence[str] | None = None, features: Sequence[str] | None = None
@@ -120,6 +135,12 @@ class Reader:
 
     def _identities(self, shard: Shard) -> pa.Table:
         return pq.read_table(self._store.file(shard, "samples"), columns=_IDENTITY, partitioning=None)
+
+
+def _without(rows: int, left_out: Sequence[int]) -> NDArray[np.bool_]:
+    kept = np.ones(rows, bool)
+    kept[list(left_out)] = False
+    return kept
 
 
 def _last_of_each(tables: list[pa.Table]) -> list[NDArray[np.bool_]]:

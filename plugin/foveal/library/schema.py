@@ -9,9 +9,10 @@ The same records give the same bytes with the same version of pyarrow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -75,23 +76,35 @@ ENTRIES = pa.schema(
     ]
 )
 
-#: Small groups: reading one feature then touches its own part of a shard, not all of it.
+#: Small groups: reading one feature, or a few entries, then touches its own part of a shard, not all of it.
 _ROW_GROUP = 1000
+_FEWEST = 16
+_GROUP_BYTES = 1 << 19
 
 
 def samples_table(observations: Sequence[Observation]) -> pa.Table:
     """Make the table of samples, one row per observation, in their order."""
-    return _table(SAMPLES, [vars(observation.sample) for observation in observations])
+    return _table(SAMPLES, [observation.sample for observation in observations], {})
 
 
 def entries_table(observations: Sequence[Observation]) -> pa.Table:
     """Make the table of entries, ordered by feature and then as they come."""
-    rows = [
-        _entry_row(entry, observation.sample, at, number)
+    owned = [
+        (entry, observation.sample, at, number)
         for at, observation in enumerate(observations)
         for number, entry in enumerate(observation.entries)
     ]
-    return _table(ENTRIES, sorted(rows, key=lambda row: clean_text(row["feature"])))
+    owned.sort(key=lambda one: clean_text(one[0].feature))
+    entries = [entry for entry, _, _, _ in owned]
+    made = {
+        "map": _floats([entry.map for entry in entries]),
+        "map_shape": pa.array([entry.map.shape for entry in entries], _INTEGERS),
+        "vector": _floats([entry.vector for entry in entries]),
+        "sample_sha256": _texts([sample.sample_sha256 for _, sample, _, _ in owned], pa.string()),
+        "sample_at": pa.array([at for _, _, at, _ in owned], pa.int32()),
+        "number": pa.array([number for _, _, _, number in owned], pa.int32()),
+    }
+    return _table(ENTRIES, entries, made)
 
 
 #: What makes each of a shard's tables.
@@ -149,21 +162,38 @@ def _mend(samples: pa.Table, layer: str) -> str:
 def parquet_bytes(table: pa.Table) -> bytes:
     """Write a table as Parquet; equal tables give equal bytes."""
     sink = pa.BufferOutputStream()
-    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
     pq.write_table(
-        table, sink, compression="zstd", use_dictionary=texts, row_group_size=_ROW_GROUP, version="2.6"
+        table,
+        sink,
+        compression={field.name: "none" if _is_bytes(field) else "zstd" for field in table.schema},
+        use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
+        write_statistics=[name for name in ("feature", "id", "sample", "unit") if name in table.column_names],
+        row_group_size=_rows_per_group(table),
+        version="2.6",
     )
     return bytes(sink.getvalue())
 
 
-def _table(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:
-    arrays = [_column(field, [row[field.name] for row in rows]) for field in schema]
+def _is_bytes(field: pa.Field) -> bool:
+    return bool(pa.types.is_large_binary(field.type))
+
+
+def _rows_per_group(table: pa.Table) -> int:
+    """Say how many rows are read together: of crops as many as make half a megabyte."""
+    crops = sum(table[field.name].nbytes for field in table.schema if _is_bytes(field))
+    per_row = crops / max(len(table), 1)
+    return min(_ROW_GROUP, max(_FEWEST, int(_GROUP_BYTES / per_row))) if per_row else _ROW_GROUP
+
+
+def _table(schema: pa.Schema, records: Sequence[Any], made: Mapping[str, pa.Array]) -> pa.Table:
+    """Make a table of the records' own fields and of columns that are made already."""
+    arrays = [made[field.name] if field.name in made else _column(field, records) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _column(field: pa.Field, values: list[Any]) -> pa.Array:
-    convert = _CONVERT.get(field.type)
-    return pa.array([convert(value) for value in values] if convert else values, type=field.type)
+def _column(field: pa.Field, records: Sequence[Any]) -> pa.Array:
+    values = list(map(attrgetter(field.name), records))
+    return _MAKE.get(field.type, pa.array)(values, field.type)
 
 
 def clean_text(text: str) -> str:
@@ -171,30 +201,39 @@ def clean_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _clean(value: Any) -> Any:  # noqa: ANN401 - one cell of any column
-    return clean_text(value) if isinstance(value, str) else value
+def _texts(values: Sequence[str | None], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([value if value is None else clean_text(value) for value in values], kind)
 
 
-def _pairs(mapping: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((clean_text(key), _clean(value)) for key, value in mapping.items())
+def _floats(arrays: Sequence[NDArray[np.float32]]) -> pa.ListArray:
+    """Make a column of lists of the numbers of each array."""
+    offsets = np.cumsum([0, *(array.size for array in arrays)], dtype=np.int32)
+    flat = np.concatenate([np.empty(0, np.float32), *(array.ravel() for array in arrays)])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()))
 
 
-_CONVERT: dict[pa.DataType, Callable[[Any], Any]] = {
-    pa.string(): _clean,
-    _TEXTS: _pairs,
-    SAMPLES.field("activations").type: _pairs,
+def _maps(mappings: Sequence[Mapping[str, Any]], kind: pa.MapType) -> pa.MapArray:
+    """Make a column of mappings with their keys in order; entries share those of their sample."""
+    known: dict[int, list[tuple[str, Any]]] = {}
+    for mapping in mappings:
+        if id(mapping) not in known:
+            known[id(mapping)] = sorted((clean_text(key), value) for key, value in mapping.items())
+    pairs = [known[id(mapping)] for mapping in mappings]
+    offsets = pa.array(np.cumsum([0, *map(len, pairs)], dtype=np.int32))
+    keys = _texts([key for own in pairs for key, _ in own], pa.string())
+    values = [value for own in pairs for _, value in own]
+    items = _MAKE.get(kind.item_type, pa.array)(values, kind.item_type)
+    return pa.MapArray.from_arrays(offsets, keys, items, kind)
+
+
+_MAKE: dict[pa.DataType, Callable[[Sequence[Any], Any], pa.Array]] = {
+    pa.string(): _texts,
+    _TEXTS: _maps,
+    SAMPLES.field("activations").type: _maps,
 }
-
-
-def _entry_row(entry: Entry, sample: SampleRecord, at: int, number: int) -> dict[str, Any]:
-    own = {
-        "map": entry.map.ravel(),
-        "map_shape": entry.map.shape,
-        "sample_sha256": sample.sample_sha256,
-        "sample_at": at,
-        "number": number,
-    }
-    return {**vars(entry), **own}
 
 
 _BACK: dict[str, Callable[[Any], Any]] = {

@@ -3,6 +3,10 @@
 A shard is three artifacts: ``samples/NAME.parquet``, ``entries/NAME.parquet`` and, written last,
 ``manifests/NAME.json``. Without a whole manifest the other two do not count, so that writing a shard may be
 cut off anywhere and done again. A shard holds one source, one model and one configuration.
+
+A manifest may name shards that its own replaces: these do not count any more, whether their files are still
+there or not. ``replaced/NAME.json`` keeps the hash of what such a shard held, so that somebody who adds it
+again changes nothing.
 """
 
 from __future__ import annotations
@@ -12,19 +16,27 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import NamedTuple
+
+import pyarrow as pa
 
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.library import schema
+from foveal.library.content import digests, tables_sha256
+from foveal.library.light import with_index
+from foveal.library.manifests import KINDS, Added, Draft, Kind, Part, Shard, counting
+from foveal.library.sequences import Sequences
 from foveal.library.tracking import Tracking
-from foveal.records import Observation, Source
-from foveal.spool.frame import encode_frame
+from foveal.records import Observation, SampleRecord, Source
 
-Kind = Literal["samples", "entries"]
-_VERSION = 1
+#: Source, model and configuration: what the records of a shard have in common.
+Held = tuple[Source, str, str]
+
+_MANIFESTS, _REPLACED = "manifests", "replaced"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
 
 
@@ -32,75 +44,12 @@ class ShardConflictError(UsageError):
     """A shard of this name is there and holds other records."""
 
 
-@dataclass(frozen=True)
-class Added:
-    """What was new to the library."""
+class _Manifest(NamedTuple):
+    """A manifest's file as it was read; without a shard where its writing was cut off."""
 
-    samples: int = 0
-    entries: int = 0
-
-    def __add__(self, other: Added) -> Added:
-        return Added(self.samples + other.samples, self.entries + other.entries)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One Parquet file of a shard."""
-
-    rows: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Shard:
-    """What a manifest says.
-
-    Attributes
-    ----------
-    sequence
-        How many shards the library held before: where a sample was recorded twice, the later one counts.
-    content_sha256
-        Hash of the records themselves, whatever version of pyarrow wrote the files.
-    """
-
-    name: str
-    source: Source
-    model_sha256: str
-    config_sha256: str
-    sequence: int
-    content_sha256: str
-    samples: Part
-    entries: Part
-
-    def path(self, kind: Kind) -> str:
-        """Give the artifact path of a part."""
-        return f"{kind}/{self.name}.parquet"
-
-    def part(self, kind: Kind) -> Part:
-        """Give one of the two parts."""
-        return self.samples if kind == "samples" else self.entries
-
-    def to_json(self) -> bytes:
-        """Write the manifest."""
-        return json.dumps({"version": _VERSION, **asdict(self)}, indent=1, sort_keys=True).encode()
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Shard | None:
-        """Read a manifest; nothing where its writing was cut off.
-
-        Raises
-        ------
-        UsageError
-            If a newer Foveal wrote it.
-        """
-        try:
-            fields: dict[str, Any] = json.loads(content)
-        except ValueError:
-            return None
-        if fields.pop("version") != _VERSION:
-            raise UsageError("A newer Foveal wrote this library", "Update with: pip install -U foveal")
-        parts = {kind: Part(**fields[kind]) for kind in ("samples", "entries")}
-        return cls(**{**fields, **parts})
+    signature: str
+    content: bytes
+    shard: Shard | None
 
 
 class ShardStore:
@@ -114,18 +63,65 @@ class ShardStore:
 
     def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
-        self._known: dict[str, Shard] = {}
+        self._sequences = Sequences(tracking, self.shards)
+        self._manifests: dict[str, _Manifest] = {}
         self._verified: dict[str, Path] = {}
 
-    def shards(self) -> list[Shard]:
-        """List the shards that count, earlier ones first."""
-        names = [name for name in self._tracking.names_in("manifests") if name.endswith(".json")]
-        new = [name for name in names if name not in self._known]
-        contents = self._tracking.read_all([f"manifests/{name}" for name in new])
-        read = zip(new, map(Shard.from_json, contents), strict=True)
-        self._known.update({name: shard for name, shard in read if shard is not None})
-        present = (self._known[name] for name in names if name in self._known)
-        return sorted(present, key=lambda shard: (shard.sequence, shard.name))
+    def listing(self) -> dict[str, str]:
+        """List the manifests' files, each with what tells it from another of its name."""
+        found = self._tracking.listing(_MANIFESTS)
+        return {name: signature for name, signature in found.items() if name.endswith(".json")}
+
+    def shards(self, listing: Mapping[str, str] | None = None) -> list[Shard]:
+        """List the shards that count, earlier ones first; those of a listing where one is given."""
+        listing = self.listing() if listing is None else listing
+        new = [name for name, signature in listing.items() if self._signature(name) != signature]
+        contents = self._tracking.read_all([f"{_MANIFESTS}/{name}" for name in new])
+        self.recall({name: (listing[name], content) for name, content in zip(new, contents, strict=True)})
+        present = (self._manifests[name].shard for name in listing if name in self._manifests)
+        return counting(shard for shard in present if shard is not None)
+
+    def recall(self, manifests: Mapping[str, tuple[str, bytes]]) -> None:
+        """Take manifests as read: file to signature and content."""
+        for name, (signature, content) in manifests.items():
+            if self._signature(name) != signature:
+                self._manifests[name] = _Manifest(signature, content, Shard.from_json(content))
+
+    def recorded(self, listing: Mapping[str, str]) -> pa.Table:
+        """Give the whole manifests of a listing as read: ``file``, ``signature`` and ``content``."""
+        read = {name: self._manifests[name] for name in listing if name in self._manifests}
+        whole = {name: known for name, known in read.items() if known.shard is not None}
+        columns = {
+            "file": pa.array(whole, pa.string()),
+            "signature": pa.array([known.signature for known in whole.values()], pa.string()),
+            "content": pa.array([known.content for known in whole.values()], pa.binary()),
+        }
+        return pa.table(columns)
+
+    def sweep(self, folder: Path, present: Iterable[Shard]) -> None:
+        """Delete from a cache what was fetched of shards that are gone."""
+        kept = {shard.part(kind).sha256 for shard in present for kind in KINDS}
+        known = [manifest.shard for manifest in self._manifests.values() if manifest.shard is not None]
+        for sha256 in {shard.part(kind).sha256 for shard in known for kind in KINDS} - kept:
+            self._verified.pop(sha256, None)
+            (folder / f"{sha256}.parquet").unlink(missing_ok=True)
+
+    def open(self, shard: Shard, kind: Kind) -> Path:
+        """Give a part of a shard as a local file whose content the caller checks, as far as it is used."""
+        local = self._tracking.local(shard.path(kind))
+        if local is None:
+            return self.file(shard, kind)
+        if not local.is_file():
+            raise self._fault(shard.path(kind), "is missing")
+        return local
+
+    def reject(self, shard: Shard, kind: Kind) -> EnvironmentFault:
+        """Drop a part whose content is wrong from the cache, and give the error to raise."""
+        sha256 = shard.part(kind).sha256
+        self._verified.pop(sha256, None)
+        if self._tracking.local(shard.path(kind)) is None:
+            self._cache_file(sha256).unlink(missing_ok=True)
+        return self._fault(shard.path(kind), "was changed")
 
     def add(self, observations: Sequence[Observation], name: str) -> Added:
         """Write a shard; see :meth:`foveal.library.Library.add`."""
@@ -133,19 +129,70 @@ class ShardStore:
         observations = _unrepeated(observations)
         if not observations:
             return Added()
-        present = self.shards() if self._tracking.find() is not None else []
-        content = content_sha256(observations)
-        same = next((shard for shard in present if shard.name == name), None)
-        if same is not None and same.content_sha256 != content:
-            raise ShardConflictError(
-                f"Shard {name!r} of library {self._tracking.name!r} already holds other records",
-                "Add these under another name",
-            )
-        return Added() if same is not None else self._write(observations, name, content, len(present))
+        made = _Made(observations)
+        content = made.content_sha256
+        if self._holds(name, content):
+            return Added()
+        first = observations[0].sample
+        held = (first.source, first.model_sha256, first.config_sha256)
+        shard = self._write(made, Draft(name, *held, self._sequences.reserve(name), content))
+        return Added(shard.samples.rows, shard.entries.rows)
+
+    def replace(self, old: Sequence[Shard], observations: Sequence[Observation], name: str) -> Shard:
+        """Put one shard in the place of others.
+
+        Cut off anywhere, either the old ones count or the new one does; doing it again finishes what is left.
+        The new shard stands where the latest of the old ones stood: the old ones have to be neighbours in
+        the order of :meth:`shards`, or their samples be in no other shard.
+
+        Parameters
+        ----------
+        old
+            Shards of one source, model and configuration; they and their files are gone afterwards.
+        observations
+            What counts of them from now on; there may be none.
+        name
+            The new shard's name.
+
+        Returns
+        -------
+        Shard
+            The new shard.
+
+        Raises
+        ------
+        UsageError
+            If the shards are of several kinds, or the name is taken by other records.
+        """
+        check_file_name(name, "a shard")
+        observations = _unrepeated(observations)
+        held = _held_by(old, observations)
+        made = _Made(observations)
+        content = made.content_sha256
+        shard = self._present(name)
+        if shard is None:
+            sequence = max(shard.sequence for shard in old)
+            draft = Draft(name, *held, sequence, content, self._replaced_by(old))
+            shard = self._write(made, draft)
+        elif (shard.content_sha256, set(shard.replaces) >= {each.name for each in old}) != (content, True):
+            raise self._conflict(name)
+        self.discard(old, shard)
+        return shard
 
     def file(self, shard: Shard, kind: Kind) -> Path:
         """Give a part of a shard as a local file whose content is what the manifest says."""
         return self.artifact(shard.path(kind), shard.part(kind).sha256)
+
+    def files(self, shards: Sequence[Shard], kind: Kind) -> list[Path]:
+        """Give the same part of several shards, fetched several at a time."""
+        with self.moving(), ThreadPoolExecutor(max_workers=4) as pool:
+            return list(pool.map(lambda shard: self.file(shard, kind), shards))
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """Be patient with MLflow while several threads fetch: each would undo the others' settings."""
+        with self._tracking.connection.moving():
+            yield
 
     def artifact(self, path: str, sha256: str) -> Path:
         """Give an artifact as a local file of known content.
@@ -166,48 +213,101 @@ class ShardStore:
         return file
 
     def _cached(self, path: str, sha256: str) -> Path:
-        folder = cache_folder() / str(self._tracking.run().info.run_id)
-        cached = folder / f"{sha256}.parquet"
-        if not cached.is_file():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        cached = self._cache_file(sha256)
+        if not cached.is_file() or _sha256(cached) != sha256:
+            cached.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with tempfile.TemporaryDirectory(dir=cached.parent) as scratch:
                 file = self._tracking.fetch(path, Path(scratch))
                 self._verify(file, path, sha256)
                 file.replace(cached)
         return cached
 
+    def _cache_file(self, sha256: str) -> Path:
+        return cache_folder() / str(self._tracking.run().info.run_id) / f"{sha256}.parquet"
+
     def _verify(self, file: Path, path: str, sha256: str) -> None:
-        try:
-            found = hashlib.sha256(file.read_bytes()).hexdigest()
-        except FileNotFoundError:
-            found = ""
+        found = _sha256(file) if file.is_file() else ""
         if found != sha256:
-            raise EnvironmentFault(
-                f"{path} of library {self._tracking.name!r} {'was changed' if found else 'is missing'}",
-                "Bring it back from a backup of the MLflow store",
-            )
+            raise self._fault(path, "was changed" if found else "is missing")
 
-    def _write(self, observations: Sequence[Observation], name: str, content: str, sequence: int) -> Added:
-        first = observations[0].sample
-        tables = {
-            "samples": schema.samples_table(observations),
-            "entries": schema.entries_table(observations),
+    def _fault(self, path: str, what: str) -> EnvironmentFault:
+        return EnvironmentFault(
+            f"{path} of library {self._tracking.name!r} {what}",
+            "Bring it back from a backup of the MLflow store",
+        )
+
+    def _signature(self, name: str) -> str | None:
+        known = self._manifests.get(name)
+        return None if known is None else known.signature
+
+    def _present(self, name: str) -> Shard | None:
+        content = self._tracking.peek(f"{_MANIFESTS}/{name}.json") if self._tracking.find() else None
+        return None if content is None else Shard.from_json(content)
+
+    def _holds(self, name: str, content: str) -> bool:
+        """Say whether these records are there, or were there and have been replaced since."""
+        present = self._present(name)
+        known = present.content_sha256 if present is not None else self._replaced(name)
+        if known not in (None, content):
+            raise self._conflict(name)
+        return known is not None
+
+    def _replaced(self, name: str) -> str | None:
+        """Give the hash of the records that once were under a name."""
+        note = self._tracking.peek(f"{_REPLACED}/{name}.json") if self._tracking.find() else None
+        return None if note is None else str(json.loads(note)["content_sha256"])
+
+    def _conflict(self, name: str) -> ShardConflictError:
+        return ShardConflictError(
+            f"Shard {name!r} of library {self._tracking.name!r} already holds other records",
+            "Add these under another name",
+        )
+
+    def _replaced_by(self, old: Sequence[Shard]) -> tuple[str, ...]:
+        """Name the old shards, and those replaced by them whose manifests somebody failed to delete."""
+        present = {name.removesuffix(".json") for name in self._tracking.names_in(_MANIFESTS)}
+        inherited = {name for shard in old for name in shard.replaces}
+        return tuple(sorted({shard.name for shard in old} | (inherited & present)))
+
+    def discard(self, old: Sequence[Shard], new: Shard) -> None:
+        """Delete replaced shards, the files first: as long as a manifest is there, what is left is known."""
+        for shard in old:
+            note = {"by": new.name, "content_sha256": shard.content_sha256}
+            self._tracking.put(f"{_REPLACED}/{shard.name}.json", json.dumps(note, sort_keys=True).encode())
+            for kind in KINDS:
+                self._tracking.delete(shard.path(kind))
+            self._tracking.delete(f"{_MANIFESTS}/{shard.name}.json")
+
+    def _write(self, made: _Made, draft: Draft) -> Shard:
+        files = {kind: schema.parquet_bytes(table) for kind, table in made.written().items()}
+        parts = {
+            kind: Part(len(made.tables[kind]), hashlib.sha256(files[kind]).hexdigest()) for kind in KINDS
         }
-        files = {kind: schema.parquet_bytes(table) for kind, table in tables.items()}
-        parts = {kind: Part(len(tables[kind]), hashlib.sha256(files[kind]).hexdigest()) for kind in tables}
-        shard = Shard(name, first.source, first.model_sha256, first.config_sha256, sequence, content, **parts)
-        for kind, file in files.items():
-            self._tracking.put(f"{kind}/{name}.parquet", file)
-        self._tracking.put(f"manifests/{name}.json", shard.to_json())
-        self._known[f"{name}.json"] = shard
-        return Added(shard.samples.rows, shard.entries.rows)
+        shard = draft.shard(parts["samples"], parts["entries"])
+        self._tracking.put_all({shard.path(kind): file for kind, file in files.items()})
+        self._tracking.put(f"{_MANIFESTS}/{shard.name}.json", shard.to_json())
+        return shard
 
 
-def content_sha256(observations: Iterable[Observation]) -> str:
-    """Hash records by what they say."""
+class _Made:
+    """The tables of a shard to be, with their hashes: what is heavy is hashed once."""
+
+    def __init__(self, observations: Sequence[Observation]) -> None:
+        self.tables: dict[Kind, pa.Table] = {kind: schema.TABLES[kind](observations) for kind in KINDS}
+        self._digests = list(digests(self.tables["entries"]))
+        self.content_sha256 = tables_sha256(self.tables, self._digests)
+
+    def written(self) -> dict[Kind, pa.Table]:
+        """Give the tables as they are written."""
+        samples, entries = self.tables["samples"], self.tables["entries"]
+        return {"samples": with_index(samples, entries, self._digests), "entries": entries}
+
+
+def _sha256(file: Path) -> str:
     total = hashlib.sha256()
-    for observation in observations:
-        total.update(encode_frame(observation))
+    with file.open("rb") as opened:
+        while piece := opened.read(1 << 20):
+            total.update(piece)
     return total.hexdigest()
 
 
@@ -221,13 +321,28 @@ def cache_folder() -> Path:
 def _unrepeated(observations: Iterable[Observation]) -> list[Observation]:
     """Keep one observation per sample, the last: a server may run a request again after a crash."""
     kept = {_identity(observation): observation for observation in observations}
-    held = {(o.sample.source, o.sample.model_sha256, o.sample.config_sha256) for o in kept.values()}
-    if len(held) > 1:
+    if kept:
+        _only(_held(o.sample) for o in kept.values())
+    return list(kept.values())
+
+
+def _held_by(old: Sequence[Shard], observations: Sequence[Observation]) -> Held:
+    """Give what old shards and the records in their place have in common."""
+    return _only([*(_held(shard) for shard in old), *(_held(o.sample) for o in observations)])
+
+
+def _held(record: Shard | SampleRecord) -> Held:
+    return record.source, record.model_sha256, record.config_sha256
+
+
+def _only(held: Iterable[Held]) -> Held:
+    kinds = set(held)
+    if len(kinds) > 1:
         raise UsageError(
             "Records of several sources, models or configurations cannot share a shard",
             "Add them in groups, each under a name of its own",
         )
-    return list(kept.values())
+    return kinds.pop()
 
 
 def _identity(observation: Observation) -> tuple[str, int, str]:

@@ -9,17 +9,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import ArrayLike
 
 from foveal.errors import FovealError, UsageError, nearest
+from foveal.library.catalog import Catalog
 from foveal.library.connection import Connection
 from foveal.library.feature import FeatureLibrary
+from foveal.library.links import Links
+from foveal.library.manifests import Added
+from foveal.library.neighbours import Neighbour, Neighbours
+from foveal.library.page import Page
+from foveal.library.query import Filter, Query, Time
 from foveal.library.reading import Piece, Reader, Selection
 from foveal.library.schema import to_entries, to_samples
-from foveal.library.shards import Added, ShardStore, check_file_name
-from foveal.library.tracking import NOTE_TAG, Tracking
+from foveal.library.shards import ShardStore, check_file_name
+from foveal.library.tracking import Tracking
 from foveal.library.tracking import library_names as _names
-from foveal.library.units import Units, recorded_as
+from foveal.library.units import Units
 from foveal.records import Entry, Observation, Source
 
 
@@ -46,10 +52,13 @@ class Library:
     def __init__(self, name: str, tracking_uri: str | None = None) -> None:
         self.name = name
         self._connection = Connection(tracking_uri)
-        self._tracking = Tracking(name, self._connection)
-        self._store = ShardStore(self._tracking)
-        self._units = Units(self._tracking, self._store)
-        self._readers: dict[Selection, Reader] = {}
+        self.tracking = Tracking(name, self._connection)
+        self.store = ShardStore(self.tracking)
+        self._units = Units(self.tracking, self.store)
+        self._page = Page(self.tracking, self.store, self._units)
+        self._links = Links(self.tracking)
+        self._catalog = Catalog(self.tracking, self.store, self._units)
+        self._neighbours = Neighbours(self._catalog, self.store)
 
     def __repr__(self) -> str:
         try:
@@ -84,21 +93,21 @@ class Library:
     @property
     def url(self) -> str:
         """The library's page in MLflow; without a server the folder of its artifacts."""
-        return self._tracking.url
+        return self.tracking.url
 
     @property
     def run_id(self) -> str:
         """The library's run."""
-        return str(self._tracking.run().info.run_id)
+        return str(self.tracking.run().info.run_id)
 
     @property
     def experiment_id(self) -> str:
         """The library's experiment."""
-        return str(self._tracking.run().info.experiment_id)
+        return str(self.tracking.run().info.experiment_id)
 
     def exists(self) -> bool:
         """Say whether there is such a library."""
-        return self._tracking.find() is not None
+        return self.tracking.find() is not None
 
     def add(self, observations: Iterable[Observation], shard: str) -> Added:
         """Add observations as one shard, all or nothing; doing so again changes nothing.
@@ -120,7 +129,11 @@ class Library:
         UsageError
             If the shard holds other records, or the observations are of several kinds.
         """
-        return self._store.add(list(observations), shard)
+        held = list(observations)
+        added = self.store.add(held, shard)
+        if held:
+            self._links.model(held[0].sample.model_sha256)
+        return added
 
     def shards(self) -> list[dict[str, Any]]:
         """List what the library is made of, for provenance.
@@ -141,7 +154,7 @@ class Library:
                 "sha256": shard.content_sha256,
                 "files": {shard.path(kind): shard.part(kind).sha256 for kind in ("samples", "entries")},
             }
-            for shard in sorted(self._store.shards(), key=lambda shard: shard.name)
+            for shard in sorted(self.store.shards(), key=lambda shard: shard.name)
         ]
 
     def samples(
@@ -195,15 +208,84 @@ class Library:
             The fields of :class:`~foveal.records.Entry`, with ``map`` flattened beside its ``map_shape``, and
             the ``sample_sha256`` of the sample.
         """
-        reader = self._reader(Selection(source, model_sha256, config_sha256))
-        needed = None if columns is None else list(dict.fromkeys([*columns, "id", "feature"]))
-        recorded = None if feature is None else recorded_as(feature) if units else [feature]
-        table = reader.table("entries", needed, recorded)
-        if units:
-            table = self._units.show(table)
-        if feature is not None:
-            table = table.filter(pc.equal(table["feature"], feature))
-        return table if columns is None else table.select(list(columns))
+        wanted = Filter(feature, source, model_sha256=model_sha256, config_sha256=config_sha256, units=units)
+        return Query(self._catalog, self.store, wanted).table(columns)
+
+    def query(
+        self,
+        *,
+        feature: str | None = None,
+        source: Source | None = None,
+        predicted: int | None = None,
+        label: str | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        metadata: Mapping[str, str] | None = None,
+        activation: tuple[float | None, float | None] = (None, None),
+        sample: str | None = None,
+        model_sha256: str | None = None,
+        config_sha256: str | None = None,
+        units: bool = True,
+        ids: Iterable[str] | None = None,
+    ) -> Query:
+        """Choose entries; nothing is read before the query is asked for something.
+
+        Parameters
+        ----------
+        feature
+            The feature, or the unit of the last audit.
+        source, predicted, label, sample, model_sha256, config_sha256
+            As recorded.
+        since, until
+            From this time on, and before that one: ISO 8601, UTC where no zone is named.
+        metadata
+            Keys with the values that they must have.
+        activation
+            The lowest and the highest activation; None for no bound.
+        units
+            Take `feature` for a unit of the last audit (``contribution:12``), not only for what was recorded.
+        ids
+            Only these entries.
+
+        Raises
+        ------
+        UsageError
+            If a source or a time is none.
+        """
+        wanted = Filter(
+            feature, source, predicted, label, since, until, dict(metadata or {}), activation, sample,
+            model_sha256, config_sha256, units, None if ids is None else tuple(ids),
+        )  # fmt: skip
+        return Query(self._catalog, self.store, wanted)
+
+    def nearest(
+        self, to: str | bytes | ArrayLike, k: int = 10, feature: str | None = None
+    ) -> list[Neighbour]:
+        """Find the entries that are most alike.
+
+        Entries with a contribution vector are compared by it, with those of the same model and layer; all
+        others by what their crops look like. What is new since the last time is indexed first.
+
+        Parameters
+        ----------
+        to
+            An entry's id (it is left out itself), a contribution vector or an encoded image.
+        k
+            How many.
+        feature
+            Only among entries of this feature or unit.
+
+        Returns
+        -------
+        list of Neighbour
+            The nearest first: their ids and cosine distances; ``query(ids=...)`` reads them.
+
+        Raises
+        ------
+        UsageError
+            If there is no such entry, or no vector like this one.
+        """
+        return self._neighbours.nearest(to, k, feature)
 
     def observations(self, source: Source | None = None) -> Iterator[Observation]:
         """Read the records back as they were added, shard by shard, the earlier shards first."""
@@ -212,8 +294,12 @@ class Library:
 
     def features(self) -> dict[str, int]:
         """Count the entries of every feature, in the order of the names."""
-        counts = Counter(self.entries(columns=["feature"])["feature"].to_pylist())
+        counts = {str(name): n for name, n in self.query().facets("feature").items()}
         return {feature: counts[feature] for feature in sorted(counts, key=_natural)}
+
+    def forget_index(self) -> None:
+        """Delete what is kept on this machine to answer quickly; it is made anew when it is needed."""
+        self._catalog.forget()
 
     def assign(self, units: Mapping[str, str], audit_run_id: str) -> None:
         """Write an audit's clustering of the contribution windows back.
@@ -246,34 +332,38 @@ class Library:
         """
         check_file_name(origin, "the origin of a loss")
         report = {"origin": origin, "counts": dict(counts), "samples": list(samples)}
-        self._tracking.put(f"losses/{origin}.json", json.dumps(report, indent=1, sort_keys=True).encode())
+        self.tracking.put(f"losses/{origin}.json", json.dumps(report, indent=1, sort_keys=True).encode())
 
     def losses(self) -> dict[str, int]:
         """Count what did not get in, by reason (``quota``, ``damaged``, ``unreadable``, ...)."""
-        paths = [f"losses/{name}" for name in self._tracking.names_in("losses")]
+        paths = [f"losses/{name}" for name in self.tracking.names_in("losses")]
         total: Counter[str] = Counter()
-        for content in self._tracking.read_all(paths):
+        for content in self.tracking.read_all(paths):
             total.update(json.loads(content)["counts"])
         return dict(sorted(total.items()))
 
     def counts(self) -> dict[Source, Added]:
         """Count samples and entries per source, as recorded: what was recorded twice counts twice."""
         total: dict[Source, Added] = {}
-        for shard in self._store.shards():
+        for shard in self.store.shards():
             own = Added(shard.samples.rows, shard.entries.rows)
             total[shard.source] = total.get(shard.source, Added()) + own
         return dict(sorted(total.items()))
 
-    def publish_note(self) -> None:
-        """Write what the library holds on its page in MLflow."""
-        self._tracking.tag(NOTE_TAG, _note(self.name, self.counts(), self.losses()))
+    def publish_note(self, patience: float = 300.0) -> None:
+        """Write what the library holds on its page in MLflow, with a gallery of its strongest crops.
+
+        Parameters
+        ----------
+        patience
+            Seconds for which a gallery that this object has drawn is good enough; 0 draws it anew.
+        """
+        self._page.publish(self.counts(), self.losses(), patience)
 
     def _reader(self, selection: Selection) -> Reader:
-        shards = tuple(shard for shard in self._store.shards() if selection.takes(shard))
-        known = self._readers.get(selection)
-        if known is None or known.shards != shards:
-            self._readers[selection] = known = Reader(self._store, shards)
-        return known
+        superseded = self._catalog.superseded(selection.scope)
+        shards = [shard for shard in self._catalog.shards() if selection.takes(shard)]
+        return Reader(self.store, shards, superseded)
 
 
 def library_names(tracking_uri: str | None = None) -> list[str]:
@@ -301,19 +391,3 @@ def _natural(feature: str) -> list[tuple[bool, int, str]]:
 def _describe(counts: Mapping[Source, Added]) -> str:
     samples = ", ".join(f"{count.samples:,} {source}" for source, count in counts.items()) or "0"
     return f"{samples} samples, {sum(count.entries for count in counts.values()):,} entries"
-
-
-def _note(name: str, counts: Mapping[Source, Added], losses: Mapping[str, int]) -> str:
-    rows = [f"| {source} | {count.samples:,} | {count.entries:,} |" for source, count in counts.items()]
-    lost = ", ".join(f"{count:,} {reason}" for reason, count in losses.items()) or "nothing"
-    head = [f"Foveal's feature library **{name}**.", "", "| source | samples | entries |", "|---|---:|---:|"]
-    return "\n".join(
-        [
-            *head,
-            *rows,
-            "",
-            f"Lost on the way: {lost}.",
-            "",
-            f"Look into it with `foveal library show {name}`.",
-        ]
-    )

@@ -7,11 +7,13 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from foveal.errors import UsageError, nearest
+from foveal.errors import EnvironmentFault, UsageError, nearest
 from foveal.library.connection import Connection, mask_credentials
 
 if TYPE_CHECKING:
@@ -21,7 +23,14 @@ if TYPE_CHECKING:
 #: A library is the MLflow experiment of this name and its own.
 PREFIX = "foveal/"
 ROLE_TAG = "foveal.role"
+#: The last shard's number and name; there from the start, since MLflow fails where two make a tag at once.
+SEQUENCE_TAG = "foveal.sequence"
+FIRST_SEQUENCE = '{"number": -1, "shard": ""}'
 NOTE_TAG = "mlflow.note.content"
+
+
+class _MissingError(Exception):
+    """The server says that there is no such artifact."""
 
 
 class Tracking:
@@ -84,25 +93,40 @@ class Tracking:
 
     def names_in(self, folder: str) -> list[str]:
         """List the names of the files in an artifact folder; none where there is no such folder."""
+        return sorted(self.listing(folder))
+
+    def put_all(self, contents: Mapping[str, bytes]) -> None:
+        """Write several artifacts at the same time; see :meth:`put`."""
+        if self.find() is None:
+            self._make()
+        with self.connection.moving(), ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(self.put, contents, contents.values()))
+
+    def listing(self, folder: str) -> dict[str, str]:
+        """List the files of an artifact folder by name, each with what tells it from another of that name."""
+        local = self.local(folder)
+        if local is not None:
+            return _signatures(local)
         run_id = self.run().info.run_id
         with self.connection.asking() as client:
             found = client.list_artifacts(run_id, folder)
-        return sorted(item.path.rsplit("/", 1)[-1] for item in found if not item.is_dir)
+        return {item.path.rsplit("/", 1)[-1]: str(item.file_size) for item in found if not item.is_dir}
 
     def put(self, path: str, content: bytes) -> None:
         """Write an artifact, replacing one of the same path.
 
         Where it lies on this machine it is on the disk, not only with the kernel, when this returns.
         """
-        run_id = (self.find() or self._make()).info.run_id
+        if self.find() is None:
+            self._make()
         folder, name = path.rsplit("/", 1)
-        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch, self.connection.moving() as client:
+        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch, self.connection.moving():
             file = Path(scratch) / name
             file.write_bytes(content)
-            client.log_artifact(run_id, str(file), folder)
+            self._repository.log_artifact(str(file), folder)
         local = self.local(path)
         if local is not None:
-            _sync(local)
+            _sync(local, 1 + path.count("/"))
 
     def local(self, path: str) -> Path | None:
         """Say where an artifact lies, if it lies on this machine; it may be missing there."""
@@ -111,17 +135,43 @@ class Tracking:
 
     def fetch(self, path: str, into: Path) -> Path:
         """Copy an artifact into a folder of this machine."""
-        run_id = self.run().info.run_id
-        with self.connection.moving() as client:
-            return Path(client.download_artifacts(run_id, path, str(into)))
+        file = into / path.rsplit("/", 1)[-1]
+        with self.connection.moving():
+            self._repository._download_file(path, str(file))  # what MLflow's own loop over folders calls
+        return file
 
     def read(self, path: str) -> bytes:
         """Read a small artifact."""
         local = self.local(path)
         if local is not None:
             return local.read_bytes()
-        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch:
-            return self.fetch(path, Path(scratch)).read_bytes()
+        with self.connection.moving():
+            return self._download(path)
+
+    def peek(self, path: str) -> bytes | None:
+        """Read a small artifact, or nothing where there is none; its folder is listed only if need be."""
+        local = self.local(path)
+        if local is not None:
+            return local.read_bytes() if local.is_file() else None
+        try:
+            with self.connection.trying():
+                return self._download(path)
+        except _MissingError:
+            return None
+        except EnvironmentFault:  # some stores answer for what is not there with an error like any other
+            folder, name = path.rsplit("/", 1)
+            return self.read(path) if name in self.names_in(folder) else None
+
+    def delete(self, path: str) -> None:
+        """Delete an artifact; one that is not there is deleted already."""
+        local = self.local(path)
+        if local is None:
+            with self.connection.moving():
+                self._repository.delete_artifacts(path)
+            return
+        with suppress(FileNotFoundError):
+            local.unlink()
+            _sync_one(local.parent)
 
     def read_all(self, paths: Sequence[str]) -> list[bytes]:
         """Read many small artifacts, several at a time."""
@@ -134,11 +184,43 @@ class Tracking:
         with self.connection.asking() as client:
             client.set_tag(run_id, key, value)
 
+    def log_dataset(self, name: str, digest: str, source_type: str, source: str) -> None:
+        """Show a data set on the run's page; the same one again changes nothing."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 - takes seconds
+
+        shown = DatasetInput(
+            Dataset(name, digest, source_type, source), [InputTag("mlflow.data.context", "feature library")]
+        )
+        with self.connection.asking() as client:
+            client.log_inputs(self.run().info.run_id, [shown])
+
     def tags(self) -> Mapping[str, str]:
         """Give the run's tags as they are now."""
         run_id = self.run().info.run_id
         with self.connection.asking() as client:
             return dict(client.get_run(run_id).data.tags)
+
+    def _download(self, path: str) -> bytes:
+        """Read a small artifact from where it can only be fetched; the caller holds the connection."""
+        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch:
+            file = Path(scratch) / "artifact"
+            try:
+                self._repository._download_file(path, str(file))
+            except OSError as fault:
+                if getattr(getattr(fault, "response", None), "status_code", None) == 404:
+                    raise _MissingError(path) from None
+                raise
+            return file.read_bytes()
+
+    @cached_property
+    def _repository(self) -> Any:  # noqa: ANN401 - an ArtifactRepository, without type information
+        """MLflow's way to the files; its client would ask for the run and list folders with every file."""
+        from mlflow.store.artifact.artifact_repository_registry import (  # noqa: PLC0415 - takes seconds
+            get_artifact_repository,
+        )
+
+        uri = str(self.run().info.artifact_uri)
+        return get_artifact_repository(uri, tracking_uri=self.connection.uri)
 
     @property
     def _experiment_name(self) -> str:
@@ -162,7 +244,13 @@ class Tracking:
             made = _make_experiment(client, self._experiment_name)
             if made or not self._appears():
                 self._make_run(client)
-        return self.run()
+        run = self.find()
+        if run is None:
+            raise EnvironmentFault(
+                f"MLflow at {self.connection.place} does not keep what it is given",
+                "Look into its log, then run this again",
+            )
+        return run
 
     def _appears(self) -> bool:
         """Give the process that made the experiment a moment to make its run too."""
@@ -174,7 +262,7 @@ class Tracking:
 
     def _make_run(self, client: MlflowClient) -> None:
         experiment: Any = client.get_experiment_by_name(self._experiment_name)
-        tags = {ROLE_TAG: "library", "foveal.library": self.name}
+        tags = {ROLE_TAG: "library", "foveal.library": self.name, SEQUENCE_TAG: FIRST_SEQUENCE}
         run = client.create_run(experiment.experiment_id, tags=tags, run_name=self.name)
         client.set_terminated(run.info.run_id)  # nothing is running; artifacts may be added all the same
 
@@ -210,14 +298,26 @@ def _checked(name: str) -> str:
     return name
 
 
-def _sync(file: Path) -> None:
-    """Wait until a file and its name are on the disk."""
-    for path in (file, file.parent):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _signatures(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as found:
+        stats = {entry.name: entry.stat() for entry in found if entry.is_file()}
+    return {name: f"{stat.st_size} {stat.st_mtime_ns}" for name, stat in stats.items()}
+
+
+def _sync(file: Path, folders: int) -> None:
+    """Wait until a file and its name are on the disk, and the names of so many folders around it."""
+    for path in (file, *list(file.parents)[:folders]):
+        _sync_one(path)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _local_folder(uri: str) -> Path | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -29,6 +31,18 @@ def test_a_library_is_one_experiment_with_one_finished_run(library, tracking_uri
     assert (run.info.run_id, run.info.experiment_id) == (library.run_id, library.experiment_id)
     assert run.info.status == "FINISHED"
     assert run.data.tags["foveal.role"] == "library"
+
+
+def test_the_run_shows_the_library_as_a_data_set_and_its_models(library, tracking_uri, again, observe):
+    for number, model in enumerate("mnm"):
+        again(library).add([observe(str(number), model_sha256=model * 64)], f"shard-{number}")
+    run = client(tracking_uri).get_run(library.run_id)
+    assert json.loads(run.data.tags["foveal.model_sha256"]) == ["m" * 64, "n" * 64]
+    shown = [given.dataset for given in run.inputs.dataset_inputs]
+    assert {dataset.name for dataset in shown} == {library.name}
+    assert len({dataset.digest for dataset in shown}) == 2
+    assert all(len(dataset.digest) <= 36 for dataset in shown)
+    assert {dataset.source for dataset in shown} == {json.dumps({"library": library.name})}
 
 
 def test_reading_never_makes_a_library(library, tracking_uri):
@@ -162,6 +176,13 @@ def test_stores_that_mlflow_cannot_use_are_reported(tmp_path, monkeypatch):
         Library("nodules", tmp_path.as_uri()).samples()
     with pytest.raises(EnvironmentFault, match=r"^MLflow cannot work with carrier-pigeon://x: "):
         Library("nodules", "carrier-pigeon://x").samples()
+
+
+def test_a_database_whose_making_was_cut_off_is_reported(tmp_path):
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("CREATE TABLE experiments (experiment_id INTEGER)")
+    with pytest.raises(EnvironmentFault, match=r"^MLflow at sqlite:///.* failed: "):
+        Library("nodules", f"sqlite:///{tmp_path / 'mlflow.db'}").exists()
 
 
 def test_mlflows_settings_are_given_back(library, observe, monkeypatch):
