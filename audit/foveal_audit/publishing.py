@@ -12,17 +12,30 @@ from foveal_audit.auditing import Progress, audit, silent
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import log_bundle
 from foveal_audit.bundle.writing import check_place, write_bundle
+from foveal_audit.registering import record_verdict
 from foveal_audit.report.page import DOCUMENTS
 from foveal_audit.settings import AuditSettings
 
 
 @dataclass(frozen=True)
 class Published:
-    """A finished audit: its findings, its bundle, and its page in MLflow."""
+    """A finished audit.
+
+    Attributes
+    ----------
+    findings, bundle
+        What was found, and the folder with all of it.
+    run_id, url
+        The audit's run in MLflow and its page.
+    warning
+        Why the model registry could not be told, or nothing.
+    """
 
     findings: Findings
     bundle: Path
+    run_id: str
     url: str
+    warning: str = ""
 
 
 def publish(
@@ -64,6 +77,8 @@ def publish(
     )
     findings = audited.result.findings
     library.assign(audited.units, findings.fingerprint[:16])
-    url = log_bundle(bundle, library)
+    logged = log_bundle(bundle, library)
+    warning = record_verdict(model, library, findings, logged.run_id)
+    library.publish_note(patience=0)  # the windows have their units now, and the page names the audit
     progress("writing the bundle", 1, 1)
-    return Published(findings, bundle, url)
+    return Published(findings, bundle, logged.run_id, logged.url, warning)

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 
 from foveal.errors import UsageError
 from foveal_audit.bundle.identity import canonical_json, sha256_file, sha256_json
+from foveal_audit.bundle.redactions import REDACTIONS, read_redactions
 from foveal_audit.bundle.schema import Record, Sha256
 
 MANIFEST = "manifest.json"
@@ -107,6 +108,8 @@ def read_manifest(bundle: Path) -> Manifest:
 def verify_manifest(bundle: Path, previous: Path | None = None, public_key: Path | None = None) -> list[str]:
     """Recompute every hash, the chain and the signature.
 
+    What an erasure took out of a bundle (``redactions.json``) is no problem, and cannot be checked either.
+
     Parameters
     ----------
     previous
@@ -159,7 +162,7 @@ def _listing(bundle: Path) -> list[str]:
         for path in bundle.rglob("*")
         if path.is_symlink() or not path.is_dir()
     )
-    return sorted(name for name in found if name != MANIFEST)
+    return sorted(name for name in found if name not in {MANIFEST, REDACTIONS})
 
 
 def manifest_path(bundle: Path) -> Path:
@@ -186,6 +189,10 @@ def _sign(chain: str, key: Ed25519PrivateKey) -> tuple[str, str]:
 
 
 def _altered_files(bundle: Path, files: Mapping[str, str]) -> Iterator[str]:
+    try:
+        files = _as_redacted(files, read_redactions(bundle).files())
+    except ValueError as error:
+        yield f"{error}"
     present = set(_listing(bundle))
     for name, digest in sorted(files.items()):
         if name not in present:
@@ -195,6 +202,12 @@ def _altered_files(bundle: Path, files: Mapping[str, str]) -> Iterator[str]:
         elif sha256_file(bundle / name) != digest:
             yield f"{name}: altered"
     yield from (f"{name}: not in the manifest" for name in sorted(present - set(files)))
+
+
+def _as_redacted(files: Mapping[str, str], redacted: Mapping[str, str | None]) -> dict[str, str]:
+    """Say what the files should be after an erasure took something out of them."""
+    kept = {name: digest for name, digest in files.items() if name not in redacted}
+    return kept | {name: digest for name, digest in redacted.items() if digest is not None}
 
 
 def _broken_chain(manifest: Manifest, previous: Path | None) -> Iterator[str]:

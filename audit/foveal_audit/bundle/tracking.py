@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from foveal.library.connection import Connection
@@ -31,7 +31,22 @@ _LISTING = 6500
 _LONGEST = 200
 
 
-def log_bundle(bundle: Path, library: Library) -> str:
+class Logged(NamedTuple):
+    """Where a bundle is in MLflow.
+
+    Attributes
+    ----------
+    run_id
+        The audit's run.
+    url
+        MLflow's page of the run, or without a server the folder of its artifacts.
+    """
+
+    run_id: str
+    url: str
+
+
+def log_bundle(bundle: Path, library: Library) -> Logged:
     """Log a bundle as a run in the library's experiment.
 
     Parameters
@@ -43,8 +58,8 @@ def log_bundle(bundle: Path, library: Library) -> str:
 
     Returns
     -------
-    str
-        Where to look at it: MLflow's page of the run, or without a server the folder of its artifacts.
+    Logged
+        Where to look at it.
 
     Raises
     ------
@@ -60,10 +75,10 @@ def log_bundle(bundle: Path, library: Library) -> str:
     with connection.moving() as client, _run(client, library.experiment_id, _name(findings)) as run:
         address = f"{page}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
         client.log_artifacts(run.info.run_id, str(bundle))
-        tags = _tags(findings) | {"foveal.chain": manifest.chain, NOTE_TAG: note(findings, address)}
+        tags = _tags(findings, library) | {"foveal.chain": manifest.chain, NOTE_TAG: note(findings, address)}
         for key, value in tags.items():
             client.set_tag(run.info.run_id, key, value)
-    return address if page else str(run.info.artifact_uri)
+    return Logged(run.info.run_id, address if page else str(run.info.artifact_uri))
 
 
 def note(findings: Findings, address: str) -> str:
@@ -100,8 +115,9 @@ def _name(findings: Findings) -> str:
     return f"audit {findings.created:%Y-%m-%d %H:%M}"
 
 
-def _tags(findings: Findings) -> dict[str, str]:
+def _tags(findings: Findings, library: Library) -> dict[str, str]:
     return {
+        "foveal.library": library.name,
         "foveal.model_sha256": findings.model.sha256,
         "foveal.findings": str(len(findings.findings)),
         "foveal.verdict": findings.summary.headline,

@@ -75,6 +75,8 @@ def audit(
             progress=progress,
         )
     findings = published.findings
+    if published.warning:
+        typer.echo(f"foveal: warning: {published.warning}", err=True)
     typer.echo(_as_json(findings, out, published.url) if as_json else _as_text(findings, out, published.url))
     if any(finding.verdict in _FAILING[fail_on.value] for finding in findings.findings):
         raise typer.Exit(1)

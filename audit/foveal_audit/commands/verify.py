@@ -51,7 +51,8 @@ def check(bundle: Path, previous: Path | None = None, public_key: Path | None = 
     -------
     dict
         ``bundle``, ``intact``, ``problems`` (one line each), ``files``, ``chain``, ``previous``,
-        ``signed_by`` and ``verdicts`` (how many were derived again; ``None`` without a rule to do so).
+        ``signed_by``, ``redacted`` (files that an erasure changed or took out, with their hash now) and
+        ``verdicts`` (how many were derived again; ``None`` without a rule to do so).
 
     Raises
     ------
@@ -59,23 +60,29 @@ def check(bundle: Path, previous: Path | None = None, public_key: Path | None = 
         The folder is not a bundle.
     """
     from foveal_audit.bundle.manifest import read_manifest, verify_manifest  # noqa: PLC0415
+    from foveal_audit.bundle.redactions import read_redactions  # noqa: PLC0415
+    from foveal_audit.bundle.writing import FINDINGS  # noqa: PLC0415
 
     problems = verify_manifest(bundle, previous, public_key)
-    facts: dict[str, Any] = {"files": 0, "chain": None, "previous": None, "signed_by": None, "verdicts": None}
+    facts: dict[str, Any] = {"files": 0, "chain": None, "previous": None, "signed_by": None}
+    facts |= {"verdicts": None, "redacted": {}}
     if not problems:
         manifest = read_manifest(bundle)
-        problems, verdicts = _check_findings(bundle, manifest.fingerprint)
+        redacted = read_redactions(bundle).files()
+        fingerprint = None if FINDINGS in redacted else manifest.fingerprint
+        problems, verdicts = _check_findings(bundle, fingerprint)
         facts = {
             "files": len(manifest.files),
             "chain": manifest.chain,
             "previous": manifest.previous,
             "signed_by": manifest.public_key,
             "verdicts": verdicts,
+            "redacted": redacted,
         }
     return {"bundle": str(bundle), "intact": not problems, "problems": problems, **facts}
 
 
-def _check_findings(bundle: Path, fingerprint: str) -> tuple[list[str], int | None]:
+def _check_findings(bundle: Path, fingerprint: str | None) -> tuple[list[str], int | None]:
     """Read the findings, which checks that they agree with themselves, and derive their verdicts again."""
     from pydantic import ValidationError  # noqa: PLC0415
 
@@ -87,7 +94,7 @@ def _check_findings(bundle: Path, fingerprint: str) -> tuple[list[str], int | No
     except (OSError, ValidationError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "missing"
         return [f"{FINDINGS}: not valid findings ({reason})"], None
-    if findings.fingerprint != fingerprint:
+    if fingerprint not in (None, findings.fingerprint):
         return [f"{FINDINGS}: does not have the fingerprint of the manifest"], None
     return _check_verdicts(findings)
 
@@ -120,7 +127,14 @@ def _as_text(result: dict[str, Any]) -> str:
     derived = "verdicts not derived again" if verdicts is None else f"{verdicts} verdicts derived again"
     follows = f"follows {result['previous']}" if result["previous"] else "first of its chain"
     lines = [f"{result['files']} files, {derived}", f"chain {result['chain']}, {follows}", signer]
-    return "\n".join([f"intact  {result['bundle']}", *_indented(lines)])
+    lines += [f"{name}: {_erased(now)}" for name, now in sorted(result["redacted"].items())]
+    word = "redacted" if result["redacted"] else "intact"
+    return "\n".join([f"{word}  {result['bundle']}", *_indented(lines)])
+
+
+def _erased(now: str | None) -> str:
+    what = "taken out" if now is None else "changed"
+    return f"{what} when samples were erased; what it said before cannot be checked"
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

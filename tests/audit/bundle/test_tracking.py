@@ -50,9 +50,9 @@ def audits(uri, library):
 
 
 def test_a_bundle_becomes_a_run_beside_the_library(bundle, library, uri, result, tmp_path):
-    address = log_bundle(bundle, library)
+    run_id, address = log_bundle(bundle, library)
     (run,) = audits(uri, library)
-    assert run.info.run_id != library.run_id
+    assert run_id == run.info.run_id != library.run_id
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "audit 2026-11-21 08:07"
     assert run.data.tags["foveal.model_sha256"] == result.findings.model.sha256

@@ -93,7 +93,7 @@ def test_exit_codes_follow_the_findings(run, monkeypatch, make_result, verdict, 
         foveal_audit.publishing,
         "publish",
         lambda _model, _library, _settings, out, **_how: foveal_audit.publishing.Published(
-            findings, out, "here"
+            findings, out, "run", "here"
         ),
     )
     assert run("--fail-on", fail_on).exit_code == code
@@ -214,3 +214,12 @@ def test_start_up_stays_light():
 def test_the_library_is_named_after_the_model(run, planted_library):
     assert run().exit_code == 0
     assert Library("planted", planted_library.tracking_uri).features()
+
+
+def test_a_registry_that_cannot_be_told_is_a_warning(run, monkeypatch):
+    said = "models:/x/1 was not tagged: away"
+    monkeypatch.setattr("foveal_audit.publishing.record_verdict", lambda *_: said)
+    done = run("--json")
+    assert done.exit_code == 0
+    assert f"foveal: warning: {said}" in done.stderr.splitlines()
+    assert json.loads(done.stdout)["bundle"] == "bundle"

@@ -73,6 +73,7 @@ def test_json(run, bundle):
         "chain": manifest["chain"],
         "previous": None,
         "signed_by": None,
+        "redacted": {},
         "verdicts": 5,
     }
 
