@@ -28,6 +28,14 @@ _SHIPPER_PAUSE_SECONDS = 30.0
 _TRACKING = "MLFLOW_TRACKING_URI"
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+_Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="A config.properties of yours, to go before ours."),
+]
+_Allowed = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="Allow an unsafe setting of FILE; the refusal gives its name."),
+]
 _Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Any free port by default.")]
 
 
@@ -45,6 +53,8 @@ def serve(  # noqa: PLR0917 - every parameter is an option of the command
         Path, typer.Option("--dir", metavar="DIR", help="Holds the spool, the logs and the local MLflow.")
     ] = Path("foveal-serve"),
     spool: Annotated[Path | None, typer.Option(help="Folder of the spool; DIR/spool by default.")] = None,
+    config: _Config = None,
+    allow_unsafe: _Allowed = None,
     library: Annotated[
         str | None, typer.Option(help="One library for all models; their own by default.")
     ] = None,
@@ -54,6 +64,7 @@ def serve(  # noqa: PLR0917 - every parameter is an option of the command
     grpc_inference_port: _Port = None,
     grpc_management_port: _Port = None,
     mlflow_port: _Port = None,
+    shipper_metrics_port: _Port = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report the addresses as one line of JSON.")
     ] = False,
@@ -61,17 +72,26 @@ def serve(  # noqa: PLR0917 - every parameter is an option of the command
     """Serve the archives of MODEL_STORE on this machine and note what their models look at.
 
     Runs TorchServe, ships what the workers spool to the feature libraries, and starts a local MLflow server
-    where MLFLOW_TRACKING_URI is not set. Stops all of it, and ships the rest, on Ctrl-C or SIGTERM.
+    where MLFLOW_TRACKING_URI is not set. Stops all of it, and ships the rest, on Ctrl-C or SIGTERM. Unsafe
+    settings of TorchServe are refused.
     """
-    from foveal.servers import Ports, TorchServe  # noqa: PLC0415 - keeps the start of other commands light
+    from foveal.servers import Ports, TorchServe, free_port, require_free  # noqa: PLC0415 - start-up stays light
 
+    settings = _safe_settings(config, allow_unsafe or [])
     ports = Ports(inference_port, management_port, metrics_port, grpc_inference_port, grpc_management_port)
     place = _Place(folder.resolve(), (spool or folder / "spool").resolve())
-    server = TorchServe(model_store, split(models) or None, spool=place.spool, logs=place.logs, ports=ports)
+    server = TorchServe(
+        model_store, split(models) or None, spool=place.spool, logs=place.logs, ports=ports, settings=settings
+    )
     server.check()
+    measured = (
+        free_port()
+        if shipper_metrics_port is None
+        else require_free(shipper_metrics_port, "--shipper-metrics-port")
+    )
     place.spool.mkdir(parents=True, exist_ok=True)
     with _stopped_by_signals(), _tracking(place, mlflow_port):
-        _run(server, place, library, as_json)
+        _run(server, _Shipper(place, library, measured), place, as_json)
         _ship_the_rest(place, library)
     typer.echo("Stopped. What was spooled is in the library.", err=True)
 
@@ -89,12 +109,24 @@ class _Place:
         return self.folder / "logs"
 
 
-def _run(server: TorchServe, place: _Place, library: str | None, as_json: bool) -> None:
+def _safe_settings(config: Path | None, allowed: list[str]) -> dict[str, str]:
+    """Read a user's settings, and refuse the unsafe ones."""
+    from foveal.servers.configuration import only_loopback, read_properties  # noqa: PLC0415
+    from foveal.servers.dangers import refuse  # noqa: PLC0415
+
+    settings = {} if config is None else read_properties(config)
+    excused = {"disable_token_authorization"} if only_loopback(settings) else set()
+    inspected = {key: value for key, value in settings.items() if key not in excused}
+    refuse(inspected, allowed, str(config))
+    return settings
+
+
+def _run(server: TorchServe, shipping: _Shipper, place: _Place, as_json: bool) -> None:
     """Serve until somebody stops it."""
-    with _Shipper(place, library) as shipper:
+    with shipping as shipper:
         typer.echo(f"Starting TorchServe with {', '.join(server.models)} ...", err=True)
         with server:
-            _announce(_addresses(server, place), as_json)
+            _announce(_addresses(server, place) | {"shipper": shipper.metrics_url}, as_json)
             try:
                 _watch(server, shipper)
             except KeyboardInterrupt:
@@ -141,9 +173,11 @@ def _tracking(place: _Place, port: int | None) -> Iterator[None]:
 class _Shipper:
     """The shipper in a process of its own: slow shipping never slows this one, and it is started again."""
 
-    def __init__(self, place: _Place, library: str | None) -> None:
+    def __init__(self, place: _Place, library: str | None, metrics_port: int) -> None:
         self._place = place
         self._library = library
+        self._metrics_port = metrics_port
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
         self._group: ProcessGroup | None = None
         self._not_before = 0.0
 
@@ -166,14 +200,16 @@ class _Shipper:
             typer.echo(
                 f"The shipper ended and is started again; requests wait in the spool. See {log}", err=True
             )
+            self._group.stop()
         self._not_before = time.monotonic() + _SHIPPER_PAUSE_SECONDS
         self._group = ProcessGroup(self._command(), os.environ, self._place.folder, log)
 
     def _command(self) -> list[str]:
         """Give the command line."""
         named = ["--library", self._library] if self._library else []
+        measured = ["--metrics-port", str(self._metrics_port)]
         start = "from foveal.cli import main; main()"
-        return [sys.executable, "-c", start, "ship", str(self._place.spool), "--follow", *named]
+        return [sys.executable, "-c", start, "ship", str(self._place.spool), "--follow", *measured, *named]
 
 
 def _watch(server: TorchServe, shipper: _Shipper) -> None:
@@ -195,6 +231,7 @@ def _addresses(server: TorchServe, place: _Place) -> dict[str, Any]:
         "mlflow": mask_credentials(os.environ[_TRACKING]),
         "spool": str(place.spool),
         "logs": str(place.logs),
+        **({"keys": str(server.keys)} if server.keys else {}),
     }
 
 

@@ -6,13 +6,16 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foveal.errors import UsageError
+
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from types import FrameType
 
     from foveal.shipper import Shipped
@@ -31,6 +34,13 @@ def ship(
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on for new segments until stopped (Ctrl-C or SIGTERM).")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="With --follow: serve Prometheus metrics there; 0 is any."),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(help="Address of the metrics; they need no password.")
+    ] = "127.0.0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Move what the serving workers saw from SPOOL into the library, exactly once.
@@ -40,18 +50,37 @@ def ship(
     from foveal.commands.progress import reporting  # noqa: PLC0415 - start-up stays light
     from foveal.library import Library  # noqa: PLC0415
     from foveal.library.connection import quiet  # noqa: PLC0415
+    from foveal.shipper import Shipped  # noqa: PLC0415
     from foveal.shipper import ship as run  # noqa: PLC0415
 
+    if metrics_port is not None and not follow:
+        raise UsageError("--metrics-port is for a shipper that goes on", "Add --follow")
     quiet()
     target = None if library is None else Library(library)
     if follow:
-        with _until_stopped() as stop:
-            shipped = run(spool, target, follow=True, stop=stop)
+        shipped = Shipped()
+        with _until_stopped() as stop, _measured(spool, shipped, metrics_port, metrics_host):
+            run(spool, target, follow=True, stop=stop, shipped=shipped)
     else:
         with reporting() as progress:
             shipped = run(spool, target, progress=lambda model, *state: progress(f"shipping {model}", *state))
     report = _report(shipped)
     typer.echo(json.dumps(report) if as_json else _text(report))
+
+
+def _measured(spool: Path, shipped: Shipped, port: int | None, host: str) -> AbstractContextManager[object]:
+    """Serve the shipper's metrics where a port is given."""
+    return nullcontext() if port is None else _announced(spool, shipped, port, host)
+
+
+@contextmanager
+def _announced(spool: Path, shipped: Shipped, port: int, host: str) -> Iterator[None]:
+    """Serve the shipper's metrics and say where."""
+    from foveal.monitoring.endpoint import metrics_served  # noqa: PLC0415
+
+    with metrics_served(spool, shipped, port, host) as url:
+        typer.echo(f"Metrics: {url}", err=True)
+        yield
 
 
 @contextmanager
@@ -93,6 +122,7 @@ def _text(report: dict[str, Any]) -> str:
         "unfinished frames of killed workers were passed over": report["torn"],
         "segments are damaged; they are kept in quarantine/": report["quarantined"],
         "segments are still being written": report["still_open"],
+        "passes failed because MLflow or the disk did": report["errors"],
         **{f"samples were dropped by the workers so far: {why}": n for why, n in report["dropped"].items()},
     }
     lines = [

@@ -11,12 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from foveal.errors import EnvironmentFault
+from foveal.servers.guard import Guard
 
 _POLL_SECONDS = 0.1
 
 
 class ProcessGroup:
     """A program in a process group of its own: signals from a terminal do not reach it, ours reach all of it.
+
+    It does not outlive the process that started it, however that one ends: see :mod:`foveal.servers.guard`.
 
     Parameters
     ----------
@@ -28,9 +31,18 @@ class ProcessGroup:
         Its working folder.
     log
         The file that its standard output and errors are appended to.
+    scratch
+        A folder that is removed where this process is killed, after the program.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        folder: Path,
+        log: Path,
+        scratch: Path | None = None,
+    ) -> None:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -43,6 +55,7 @@ class ProcessGroup:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._guard = Guard(self._process.pid, scratch=scratch)
 
     @property
     def pid(self) -> int:
@@ -59,6 +72,11 @@ class ProcessGroup:
         A launcher is not asked itself but what it launched: it then ends on its own and reaps its children,
         where a launcher that dies first leaves them behind as zombies.
         """
+        self._end(grace_seconds)
+        self._guard.release()
+
+    def _end(self, grace_seconds: float) -> None:
+        """End all of the group."""
         for pid in _children(self.pid) or [self.pid]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)

@@ -13,14 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from foveal.archives.mar import MANIFEST, model_name
+from foveal.archives.mar import is_archive, model_name
 from foveal.errors import EnvironmentFault, UsageError, nearest
-from foveal.servers.http import Answer, answers, ask
+from foveal.monitoring.workers import merged
+from foveal.servers.configuration import host_and_port, is_on
+from foveal.servers.http import Answer, ask
 from foveal.servers.java import find_java
 from foveal.servers.logs import telling_line
 from foveal.servers.ports import LOOPBACK
 from foveal.servers.process import ProcessGroup, wait_until
-from foveal.servers.settings import Ports, properties
+from foveal.servers.settings import Ports, properties, written
 
 #: A unix socket's path has at most 107 characters, TorchServe puts its sockets into the scratch folder.
 _LONGEST_SCRATCH = 80
@@ -45,6 +47,9 @@ class TorchServe:
         Variables to add for the workers.
     startup_seconds
         How long it may take until every model is ready.
+    settings
+        A config.properties of one's own, which goes before the safe settings of this class; whether it is
+        safe itself is not looked at here: see :func:`foveal.servers.dangers.refuse`.
 
     Attributes
     ----------
@@ -71,16 +76,19 @@ class TorchServe:
         ports: Ports | None = None,
         environ: Mapping[str, str] | None = None,
         startup_seconds: float = 180.0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         _require_torchserve()
         self._store = model_store.resolve()
         self.models = find_models(self._store, models)
         self._spool = spool
         self._kept_logs = logs
-        self._ports = ports or Ports()
+        self._user = dict(settings or {})
+        self._ports = (ports or Ports()).or_from(self._user)
         self._environ = dict(environ or {})
         self._startup_seconds = startup_seconds
         self._scratch: Path | None = None
+        self._settings: dict[str, str] = {}
         self._earlier: dict[str, int] = {}
         self._group: ProcessGroup | None = None
         self.inference_url = self.management_url = self.metrics_url = ""
@@ -123,12 +131,17 @@ class TorchServe:
         self._scratch = _scratch_folder()
         self._earlier = {path.name: path.stat().st_size for path in self.logs.glob("*.log")}
         try:
+            self._settings = self._chosen_settings(self._scratch, ports)
             config = self._scratch / "config.properties"
-            config.write_text(properties(self.models, ports), encoding="ascii")
+            config.write_text(written(self._settings), encoding="ascii")
             self._group = ProcessGroup(
-                self._command(config), self._environment(java), self._scratch, self.logs / "torchserve.log"
+                self._command(config),
+                self._environment(java),
+                self._scratch,
+                self.logs / "torchserve.log",
+                scratch=self._scratch,
             )
-            self._set_urls(ports)
+            self._set_urls()
             wait_until(self._ready, self._group, self._startup_seconds, self._fault)
         except BaseException:
             self.stop()
@@ -169,13 +182,37 @@ class TorchServe:
         self, path: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send a request to the inference address: POST with data, GET without."""
-        return ask(f"{self.inference_url}{path}", data, headers)
+        return ask(f"{self.inference_url}{path}", data, {**self._token("inference"), **(headers or {})})
 
-    def _set_urls(self, ports: Mapping[str, int]) -> None:
-        """Derive the addresses from the ports."""
+    @property
+    def keys(self) -> Path | None:
+        """File with the tokens that requests need, while it runs; None where they need none."""
+        if self._scratch is None or is_on(self._settings, "disable_token_authorization"):
+            return None
+        return self._scratch / "key_file.json"
+
+    def _chosen_settings(self, scratch: Path, ports: Mapping[str, int]) -> dict[str, str]:
+        """Put the settings together, with a metrics.yaml in which ours are declared."""
+        settings = properties(self.models, ports, self._user)
+        metrics = Path(settings.get("metrics_config") or _own_metrics_file())
+        declared = scratch / "metrics.yaml"
+        declared.write_text(merged(_text(metrics)), encoding="utf-8")
+        return settings | {"metrics_config": str(declared)}
+
+    def _set_urls(self) -> None:
+        """Say where this machine reaches the addresses."""
         self.inference_url, self.management_url, self.metrics_url = (
-            f"http://{LOOPBACK}:{ports[name]}" for name in ("inference", "management", "metrics")
+            _local(self._settings[f"{name}_address"]) for name in ("inference", "management", "metrics")
         )
+
+    def _token(self, kind: str) -> dict[str, str]:
+        """Give the header that a kind of address wants, where it wants one."""
+        if self.keys is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {json.loads(self.keys.read_bytes())[kind]['key']}"}
+        except (OSError, ValueError, KeyError):  # TorchServe is just starting and has not written it yet
+            return {}
 
     def _command(self, config: Path) -> list[str]:
         """Give the command line; the interpreter that runs this also runs the workers."""
@@ -205,11 +242,18 @@ class TorchServe:
         died = self._telling_line("model_log.log", only_after="Backend worker process died")
         if died:
             raise self._fault("could not start a model", died)
-        return answers(f"{self.inference_url}/ping") and all(self._has_worker(name) for name in self.models)
+        return self._pings() and all(self._has_worker(name) for name in self.models)
+
+    def _pings(self) -> bool:
+        """Tell whether the inference address answers; with tokens it answers only those who have one."""
+        try:
+            return self.request("/ping").status == 200
+        except EnvironmentFault:
+            return False
 
     def _has_worker(self, name: str) -> bool:
         """Ask the management address whether a model has a ready worker."""
-        answer = ask(f"{self.management_url}/models/{name}")
+        answer = ask(f"{self.management_url}/models/{name}", headers=self._token("management"))
         if answer.status != 200:
             return False
         workers = [worker for version in json.loads(answer.body) for worker in version.get("workers", [])]
@@ -253,9 +297,7 @@ def find_models(store: Path, models: Sequence[str] | None) -> dict[str, str]:
     """
     if not store.is_dir():
         raise UsageError(f"No model store at {store}", "Give the folder that holds the .mar files")
-    present = sorted(
-        path.name for path in store.iterdir() if path.suffix == ".mar" or (path / MANIFEST).is_file()
-    )
+    present = sorted(path.name for path in store.iterdir() if is_archive(path))
     if not present:
         raise UsageError(
             f"The model store {store} holds no .mar file", f"Build one with: foveal pack -o {store}/NAME.mar"
@@ -271,6 +313,30 @@ def find_models(store: Path, models: Sequence[str] | None) -> dict[str, str]:
             )
         found[name] = file
     return found
+
+
+def _own_metrics_file() -> Path:
+    """Find the metrics.yaml that TorchServe uses where none is set."""
+    spec = find_spec("ts")
+    return Path(str(spec and spec.origin)).parent / "configs" / "metrics.yaml"
+
+
+def _text(metrics: Path) -> str:
+    """Read a metrics.yaml."""
+    try:
+        return metrics.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"The file of metrics {metrics} cannot be read ({error})", "Mend metrics_config, or leave it out"
+        ) from error
+
+
+def _local(address: str) -> str:
+    """Give the address under which this machine reaches one that TorchServe listens on."""
+    host, port = host_and_port(address)
+    unspecified = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not listened on
+    host = unspecified.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _scratch_folder() -> Path:

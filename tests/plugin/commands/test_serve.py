@@ -12,8 +12,8 @@ import typer
 from typer.testing import CliRunner
 
 from foveal.commands import serve
-from foveal.errors import EnvironmentFault
-from foveal.servers import Ports
+from foveal.errors import EnvironmentFault, UsageError
+from foveal.servers import Ports, free_port
 
 
 class Stand:
@@ -58,6 +58,7 @@ def served(monkeypatch, tmp_path, diary, asked):
             diary,
             models={"a": "a.mar", "b": "b.mar"},
             logs=options["logs"],
+            keys=alive.get("keys"),
             running=lambda: alive["torchserve"],
             check=lambda: diary.append("TorchServe is checked"),
             **urls,
@@ -137,7 +138,7 @@ def test_every_way_of_stopping(served, diary, number):
 
 def test_the_addresses_are_printed(served, tmp_path):
     folder = tmp_path / "foveal-serve"
-    result = served("--json")
+    result = served("--json", "--shipper-metrics-port", str(port := free_port()))
     assert json.loads(result.stdout) == {
         "predictions": {name: f"http://127.0.0.1:1/predictions/{name}" for name in "ab"},
         "management": "http://127.0.0.1:2",
@@ -145,10 +146,12 @@ def test_the_addresses_are_printed(served, tmp_path):
         "mlflow": "http://127.0.0.1:4",
         "spool": str(folder / "spool"),
         "logs": str(folder / "logs"),
+        "shipper": f"http://127.0.0.1:{port}/metrics",
     }
     lines = served().stdout.splitlines()
     assert lines[0].split() == ["predictions", "http://127.0.0.1:1/predictions/a"]
-    assert lines[-1].split() == ["logs", str(folder / "logs")]
+    assert lines[-2].split() == ["logs", str(folder / "logs")]
+    assert lines[-1].startswith("shipper      http://127.0.0.1:")
 
 
 def test_the_options_reach_their_servers(served, asked, tmp_path):
@@ -158,6 +161,7 @@ def test_the_options_reach_their_servers(served, asked, tmp_path):
     )
     store, models, options = asked["torchserve"]
     assert (store, models) == (Path("store"), ["a.mar", "b.mar"])
+    assert options.pop("settings") == {}
     assert options == {
         "spool": tmp_path / "s",
         "logs": tmp_path / "d" / "logs",
@@ -166,8 +170,45 @@ def test_the_options_reach_their_servers(served, asked, tmp_path):
     assert asked["mlflow"] == (tmp_path / "d" / "mlflow", 5000)
     ((command, uri, log),) = asked["shipper"]
     assert command[0] == sys.executable
-    assert command[-5:] == ["ship", str(tmp_path / "s"), "--follow", "--library", "one"]
+    *start, port = command[-7:-2]
+    assert start == ["ship", str(tmp_path / "s"), "--follow", "--metrics-port"]
+    assert int(port) > 0
+    assert command[-2:] == ["--library", "one"]
     assert (uri, log) == ("http://127.0.0.1:4", tmp_path / "d" / "logs" / "shipper.log")
+
+
+def test_settings_of_ones_own_reach_torchserve(served, asked, tmp_path):
+    file = tmp_path / "config.properties"
+    file.write_text("batch_size=4\ndisable_token_authorization=true\n")
+    result = served("--config", str(file))
+    assert result.exit_code == 0, result.exception
+    assert asked["torchserve"][2]["settings"] == {"batch_size": "4", "disable_token_authorization": "true"}
+
+
+def test_unsafe_settings_are_refused_unless_allowed(served, asked, diary, tmp_path):
+    file = tmp_path / "config.properties"
+    file.write_text(
+        "enable_model_api=true\ninference_address=http://0.0.0.0:80\ndisable_token_authorization=true\n"
+    )
+    result = served("--config", str(file), "--allow-unsafe", "open-urls")
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == (
+        f"{file} is unsafe: disable_token_authorization=true (every program that reaches an address may use "
+        "it); enable_model_api=true (models, and with them code, can be added over the network). "
+        "Write instead: disable_token_authorization=false, enable_model_api=false; or, knowing what may "
+        "happen, add --allow-unsafe no-tokens --allow-unsafe model-api."
+    )
+    assert diary == []
+    allowed = ("no-tokens", "model-api", "open-urls")
+    result = served("--config", str(file), *(word for name in allowed for word in ("--allow-unsafe", name)))
+    assert result.exit_code == 0, result.exception
+    assert asked["torchserve"][2]["settings"]["enable_model_api"] == "true"
+
+
+def test_where_the_tokens_are_is_said(served, tmp_path):
+    assert json.loads(served("--json", keys=tmp_path / "key_file.json").stdout)["keys"] == str(
+        tmp_path / "key_file.json"
+    )
 
 
 def test_what_to_do_next_is_said(served, tmp_path):
@@ -212,7 +253,7 @@ def test_a_shipper_that_ends_is_started_again_but_not_over_and_over(tmp_path, mo
 
     monkeypatch.setattr("foveal.servers.process.ProcessGroup", Group)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    with serve._Shipper(serve._Place(tmp_path, tmp_path / "spool"), None) as shipper:
+    with serve._Shipper(serve._Place(tmp_path, tmp_path / "spool"), None, 1) as shipper:
         for _ in range(200):
             now[0] += 0.5
             shipper.keep_running()

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from foveal.cli import build_app
 from foveal.library import Library
+from foveal.servers import free_port
+from foveal.servers.http import ask
 from foveal.spool import Spool
 
 _NUMBERS = count()
@@ -63,6 +65,7 @@ def test_json_and_a_library_of_ones_choice(run, tmp_path, observe, name):
         "entries": 4,
         "torn": 0,
         "quarantined": 0,
+        "errors": 0,
         "still_open": 0,
         "dropped": {"quota": 1},
     }
@@ -101,3 +104,43 @@ def test_following_ends_in_order_when_it_is_told_to(tmp_path, observe, name, tra
     assert process.returncode == 0
     assert json.loads(out)["samples"] == 2
     assert len(Library(name, tracking_uri).samples()) == 2
+
+
+def test_metrics_are_for_a_shipper_that_goes_on(run, tmp_path):
+    done = run(tmp_path, "--metrics-port", 0)
+    assert done.exit_code == 2
+    assert "--metrics-port is for a shipper that goes on. Add --follow." in done.stderr
+
+
+def test_a_shipper_that_follows_can_be_scraped(tmp_path, observe, name):
+    """MLflow is away: what waits, fails and was dropped is seen from outside."""
+    spool_some(tmp_path / name, observe, "ab")
+    with Spool(tmp_path / name, max_bytes=1) as spool:
+        spool.append(observe("c"))
+    port = free_port()
+    program = f"import sys; sys.path[:0] = {sys.path!r}; from foveal.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "ship", tmp_path, "--follow", "--metrics-port", str(port)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+    )
+    try:
+        assert process.stderr.readline() == f"Metrics: http://127.0.0.1:{port}/metrics\n"
+        labels = f'model="{name}"'
+        wanted = {
+            "foveal_ship_errors_total 1.0",
+            f'foveal_dropped_total{{{labels},reason="quota"}} 1.0',
+            "foveal_shipped_samples_total 0.0",
+        }
+        deadline = time.monotonic() + 60
+        seen = set()
+        while not wanted <= seen and time.monotonic() < deadline:
+            seen = set(ask(f"http://127.0.0.1:{port}/metrics").body.decode().splitlines())
+            time.sleep(0.2)
+        assert wanted <= seen
+        assert any(line.startswith(f"foveal_spool_bytes{{{labels}}}") for line in seen)
+    finally:
+        process.kill()
+        process.communicate()

@@ -10,8 +10,9 @@ import pytest
 
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.errors import EnvironmentFault, UsageError
-from foveal.servers import Ports, TorchServe
-from foveal.servers.settings import properties
+from foveal.monitoring.workers import missing as missing_metrics
+from foveal.servers import Ports, TorchServe, free_port
+from foveal.servers.settings import properties, written
 from foveal.servers.torchserve import find_models
 
 
@@ -64,9 +65,9 @@ def test_stores_that_cannot_be_served(store, tmp_path):
     )
 
 
-def settings(models=None):
-    ports = Ports().chosen()
-    text = properties(models or {"alpha": "a.mar", "beta": "b.mar"}, ports)
+def settings(models=None, user=None):
+    ports = Ports().or_from(user or {}).chosen()
+    text = written(properties(models or {"alpha": "a.mar", "beta": "b.mar"}, ports, user))
     return ports, dict(line.split("=", 1) for line in text.splitlines())
 
 
@@ -216,3 +217,66 @@ def test_a_scratch_folder_is_short_enough_for_sockets(store, tmp_path, stand_in,
     with pytest.raises(EnvironmentFault):
         TorchServe(store(), logs=tmp_path / "logs").start()
     assert len((tmp_path / "logs" / "torchserve.log").read_text().strip()) < 80
+
+
+def test_settings_of_ones_own_go_before_ours(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    user = {
+        "job_queue_size": "7",
+        "default_response_timeout": "33",
+        "load_models": "all",
+        "metrics_config": "m.yaml",
+        "allowed_urls": r"https://s3\.amazonaws\.com/.*",
+    }
+    _, values = settings(user=user)
+    assert values["job_queue_size"] == "7"
+    assert values["default_response_timeout"] == "33"
+    assert values["load_models"] == "alpha=a.mar,beta=b.mar"
+    assert values["metrics_config"] == str(tmp_path / "m.yaml")
+    assert values["allowed_urls"] == r"https://s3\\.amazonaws\\.com/.*"
+    assert values["disable_token_authorization"] == "true"
+
+
+def test_addresses_of_ones_own():
+    wanted = free_port()
+    user = {"inference_address": f"http://0.0.0.0:{wanted}", "grpc_inference_address": "0.0.0.0"}
+    ports, values = settings(user=user)
+    assert ports["inference"] == wanted
+    assert values["inference_address"] == f"http://0.0.0.0:{wanted}"
+    assert values["grpc_inference_address"] == "0.0.0.0"
+    assert values["management_address"] == f"http://127.0.0.1:{ports['management']}"
+    assert "disable_token_authorization" not in values  # others reach it: TorchServe asks for tokens
+    assert Ports(inference=1).or_from(user).inference == 1
+
+
+@pytest.mark.parametrize("address", ["https://127.0.0.1:8080", "unix:/tmp/x", "http://"])
+def test_addresses_that_cannot_be_served(address):
+    with pytest.raises(UsageError) as caught:
+        settings(user={"management_address": address})
+    assert str(caught.value) == (
+        f"management_address={address} cannot be served here: only http://HOST:PORT. "
+        "Write such an address, or start TorchServe yourself and ship its spool with: foveal ship."
+    )
+
+
+def test_a_port_that_is_no_number():
+    with pytest.raises(
+        UsageError, match=r"^grpc_inference_port=many is no port\. Write a number from 1 to 65535\.$"
+    ):
+        Ports().or_from({"grpc_inference_port": "many"})
+
+
+def test_a_metrics_file_that_is_missing(store, tmp_path, scratch):
+    missing = tmp_path / "none.yaml"
+    with pytest.raises(UsageError, match=f"The file of metrics {missing} cannot be read"):
+        TorchServe(store(), settings={"metrics_config": str(missing)}).start()
+    assert list(scratch.iterdir()) == []
+
+
+def test_our_metrics_are_declared(store, tmp_path, stand_in, scratch):
+    stand_in("import os; print(open('metrics.yaml').read())")
+    with pytest.raises(EnvironmentFault):
+        TorchServe(store(), logs=tmp_path / "logs").start()
+    text = (tmp_path / "logs" / "torchserve.log").read_text()
+    assert missing_metrics(text) == {}
+    assert "HandlerTime" in text
