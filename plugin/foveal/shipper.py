@@ -7,6 +7,7 @@ again, with the same result.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -18,11 +19,25 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from foveal.errors import EnvironmentFault, UsageError
+from foveal.developing import develop
+from foveal.errors import EnvironmentFault, FovealError, UsageError, shown
 from foveal.library import Library, ShardConflictError
+from foveal.library.schema import entries_table, parquet_bytes, samples_table
+from foveal.library.tombstones import Tombstones
 from foveal.records import Observation
-from foveal.spool import read_segment, seal_abandoned, sealed_segments
-from foveal.spool.segments import DONE, LOSSES, OPEN, QUARANTINE, SEALED, owned, read_losses, try_lock
+from foveal.spool import SegmentReader, read_segment, seal_abandoned, sealed_segments
+from foveal.spool.segments import (
+    DONE,
+    LOSSES,
+    OPEN,
+    QUARANTINE,
+    SEALED,
+    is_at,
+    owned,
+    read_losses,
+    regular_files,
+    try_lock,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +65,8 @@ class Shipped:
         Unfinished last frames of killed writers; nobody had acknowledged them.
     quarantined
         Damaged segments; what could be read of them was shipped.
+    errors
+        Passes that failed because MLflow or the disk did; everything stayed in the spool.
     still_open
         Segments that living writers had not sealed at the last look.
     dropped
@@ -63,6 +80,7 @@ class Shipped:
     entries: int = 0
     torn: int = 0
     quarantined: int = 0
+    errors: int = 0
     still_open: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     libraries: dict[str, Library] = field(default_factory=dict)
@@ -74,6 +92,7 @@ def ship(
     follow: bool = False,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
+    shipped: Shipped | None = None,
 ) -> Shipped:
     """Ship the sealed segments of a spool, and the open ones whose writer is gone.
 
@@ -89,6 +108,8 @@ def ship(
         Ends the following, after a last look.
     progress
         Called after each segment.
+    shipped
+        The counts to add to, for whoever watches them meanwhile.
 
     Raises
     ------
@@ -101,7 +122,7 @@ def ship(
     if not spool_dir.is_dir():
         raise UsageError(f"Spool '{spool_dir}' is no folder", "Give the folder named under spool.dir")
     with ExitStack() as locks:
-        shipper = _Shipper(spool_dir, library, locks, progress or _to_nobody)
+        shipper = _Shipper(spool_dir, library, locks, progress or _to_nobody, shipped or Shipped())
         if follow:
             _follow(shipper, stop or threading.Event())
         else:
@@ -124,38 +145,63 @@ def _follow(shipper: _Shipper, stop: threading.Event) -> None:
             pause = _POLL_SECONDS
         except _Taken:
             raise
-        except EnvironmentFault as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever a server answers, what is spooled waits for a better one
+            shipper.shipped.errors += 1
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-            _log.warning("%s Everything stays in the spool; next try in %.0f s.", fault, pause)
+            ours = isinstance(fault, FovealError)
+            what = str(fault) if ours else f"Shipping failed ({type(fault).__name__}: {fault})."
+            _log.warning(
+                "%s Everything stays in the spool; next try in %.0f s.",
+                what,
+                pause,
+                exc_info=None if ours else fault,
+            )
         stop.wait(pause)
 
 
 class _Shipper:
     """Ships the folders of a spool, each under its lock."""
 
-    def __init__(self, spool: Path, library: Library | None, locks: ExitStack, progress: Progress) -> None:
-        self.shipped = Shipped()
+    def __init__(
+        self,
+        spool: Path,
+        library: Library | None,
+        locks: ExitStack,
+        progress: Progress,
+        shipped: Shipped,
+    ) -> None:
+        self.shipped = shipped
         self._spool, self._library, self._locks, self._progress = spool, library, locks, progress
-        self._owned: set[Path] = set()
+        self._owned: dict[Path, int] = {}
         self._reported: dict[Path, dict[str, int]] = {}
 
     def work(self) -> None:
-        """Ship what is there now."""
+        """Ship what is there now. A folder that cannot be worked on does not keep the others waiting."""
+        faults: list[FovealError | OSError] = []
         with _naming(self._spool):
             self.shipped.still_open = 0
             for folder in _model_folders(self._spool):
-                self._own(folder)
-                self._ship_folder(folder, folder.resolve().name)
-                self.shipped.still_open += len(list(folder.glob(f"*{OPEN}")))
+                try:
+                    self._work_on(folder)
+                except (UsageError, OSError) as fault:
+                    faults.append(fault)
+            if faults:
+                raise faults[0]
+
+    def _work_on(self, folder: Path) -> None:
+        self._own(folder)
+        self._ship_folder(folder, folder.resolve().name)
+        self.shipped.still_open += len(regular_files(folder, OPEN))
 
     def _own(self, folder: Path) -> None:
-        if folder not in self._owned:
-            self._locks.enter_context(_locked(folder))
-            self._owned.add(folder)
+        """Hold the folder's lock, again where the folder was deleted and made anew."""
+        lock = folder / _LOCK
+        if folder not in self._owned or not is_at(lock, self._owned[folder]):
+            self._owned[folder] = self._locks.enter_context(_locked(lock))
 
     def _ship_folder(self, folder: Path, model: str) -> None:
         library = self.shipped.libraries.setdefault(model, self._library or Library(model))
-        for done in folder.glob(f"*{DONE}"):
+        for done in regular_files(folder, DONE):
             done.unlink()
         seal_abandoned(folder)
         segments = sealed_segments(folder)
@@ -167,39 +213,57 @@ class _Shipper:
 
     def _ship_segment(self, segment: Path, library: Library) -> None:
         reader = read_segment(segment)
-        damaged = not self._add(list(reader), segment.stem, library) or reader.damaged > 0
+        refused = self._add(list(reader), segment.stem, library)
+        damaged = reader.damaged + refused
         if damaged:
-            library.report_losses(_file_name("damaged", segment.stem), {"damaged": max(reader.damaged, 1)})
-            _quarantine(segment)
+            library.report_losses(_file_name("damaged", segment.stem), {"damaged": damaged})
+            _quarantine(segment, _what_is_wrong(reader, refused))
         else:
             segment.rename(segment.with_suffix(DONE)).unlink()
         self.shipped.segments += 1
         self.shipped.torn += reader.torn
-        self.shipped.quarantined += damaged
+        self.shipped.quarantined += damaged > 0
 
-    def _add(self, observations: list[Observation], segment: str, library: Library) -> bool:
-        """Add a segment's records; say no where it was shipped before and has changed since."""
-        for shard, group in _shards(observations, segment):
+    def _add(self, observations: list[Observation], segment: str, library: Library) -> int:
+        """Add a segment's records; give the number of those that no library takes."""
+        try:
+            return self._add_all(observations, segment, library)
+        except (FovealError, OSError):
+            raise
+        except Exception as fault:
+            takeable = [observation for observation in observations if _is_takeable(observation)]
+            refused = len(observations) - len(takeable)
+            if not refused:
+                raise
+            _log.warning("%d records of segment %s cannot be kept", refused, shown(segment), exc_info=fault)
+            return refused + self._add_all(takeable, segment, library)
+
+    def _add_all(self, observations: list[Observation], segment: str, library: Library) -> int:
+        """Add records but those erased, shard by shard; a shard that has changed since is refused."""
+        refused = 0
+        spared = Tombstones(library.tracking).spared(observations)
+        for shard, group in _shards(map(develop, spared), segment):
             try:
                 added = library.add(group, shard)
             except ShardConflictError:
-                return False
-            self.shipped.samples += added.samples
-            self.shipped.entries += added.entries
-        return True
+                refused += 1
+            else:
+                self.shipped.samples += added.samples
+                self.shipped.entries += added.entries
+        return refused
 
     def _report_losses(self, folder: Path, library: Library) -> bool:
         """Put on record what writers dropped; their counts only grow, saying it twice does no harm."""
         news = False
-        for path in sorted(folder.glob(f"*{LOSSES}")):
+        for path in regular_files(folder, LOSSES):
             with suppress(FileNotFoundError), owned(path) as abandoned:
                 counts = read_losses(path)
                 if counts and counts != self._reported.get(path):
                     library.report_losses(_file_name(path.stem), counts)
                     self._reported[path] = counts
                     news = True
-                if abandoned and time.time() - path.stat().st_mtime > _NEW_SECONDS:
-                    path.unlink()
+                if abandoned and abs(time.time() - path.stat().st_mtime) > _NEW_SECONDS:
+                    _put_away(path, counts)
         self.shipped.dropped = _sum(self._reported.values())
         return news
 
@@ -221,13 +285,15 @@ def _naming(spool: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(lock: Path) -> Iterator[int]:
     """Hold the one lock of a folder's shipper; it ends with the process."""
-    descriptor = os.open(folder / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         if not try_lock(descriptor):
-            raise _Taken(f"Another shipper works on '{folder}'", "Leave it to that one, or stop it first")
-        yield
+            raise _Taken(
+                f"Another shipper works on '{lock.parent}'", "Leave it to that one, or stop it first"
+            )
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -241,10 +307,7 @@ def _model_folders(spool: Path) -> list[Path]:
 
 def _holds_segments(folder: Path) -> bool:
     with suppress(PermissionError):  # such as lost+found, where the spool is a disk of its own
-        ours = (
-            path.name == _LOCK or path.suffix in {OPEN, SEALED, DONE, LOSSES} for path in folder.iterdir()
-        )
-        return folder.name != QUARANTINE and any(ours)
+        return folder.name != QUARANTINE and bool(regular_files(folder, _LOCK, OPEN, SEALED, DONE, LOSSES))
     return False
 
 
@@ -260,15 +323,52 @@ def _shards(observations: Iterable[Observation], segment: str) -> Iterator[tuple
 
 def _file_name(*parts: str) -> str:
     """Make a name that the library takes, whatever somebody called a file in the spool."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", "-".join(parts)).lstrip(".-")[-200:]
+    name = "-".join(parts)
+    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".-")[-160:].lstrip(".-")
+    if clean == name:
+        return name
+    mark = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]  # different files, different names
+    return f"{mark}-{clean}"
 
 
-def _quarantine(segment: Path) -> None:
-    """Keep a damaged segment for people to look at."""
-    _log.warning("segment %s is damaged and kept in %s/", segment, QUARANTINE)
-    folder = segment.parent / QUARANTINE
-    folder.mkdir(exist_ok=True)
-    segment.replace(folder / segment.name)
+def _is_takeable(observation: Observation) -> bool:
+    """Tell whether a library can hold a record: a whole frame may still be of foreign making."""
+    sample = observation.sample
+    if not all(isinstance(text, str) for text in (sample.sample, sample.time, sample.origin or "")):
+        return False
+    try:
+        for _, developed in _shards([develop(observation)], ""):
+            parquet_bytes(samples_table(developed))
+            parquet_bytes(entries_table(developed))
+    except Exception:  # noqa: BLE001 - it is asked because something was raised, whatever it was
+        return False
+    return True
+
+
+def _what_is_wrong(reader: SegmentReader, refused: int) -> str:
+    """Say in words why a segment is put away."""
+    if reader.foreign:
+        return "was written by another version of Foveal; ship it with that version"
+    return "holds records that cannot be kept" if refused else "is damaged"
+
+
+def _quarantine(file: Path, why: str) -> None:
+    """Keep a file for people to look at."""
+    folder = file.parent / QUARANTINE
+    try:
+        folder.mkdir(exist_ok=True)
+        kept = file.replace(folder / file.name)
+    except OSError:  # a full disk, or something else of that name
+        kept = file.replace(file.with_name(f"{file.name}.{QUARANTINE}"))
+    _log.warning("%s %s; it is kept as %s", shown(file), why, shown(kept))
+
+
+def _put_away(losses: Path, counts: dict[str, int] | None) -> None:
+    """Remove a dead writer's report that has been passed on; keep one that cannot be read."""
+    if counts is None and losses.stat().st_size:
+        _quarantine(losses, "does not say what was dropped")
+    else:
+        losses.unlink()
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections import Counter
 from itertools import count
 
 import pytest
@@ -265,92 +258,3 @@ def test_without_following_a_server_that_is_down_is_an_error_and_keeps_the_spool
     with pytest.raises(EnvironmentFault, match="does not answer"):
         ship(spool_folder, Library("nodules", "http://127.0.0.1:9"))
     assert left_in(spool_folder) == [".seg"]
-
-
-WRITER = """
-import os, sys, time
-sys.path[:0] = {path!r}
-from foveal.records import Entry, Observation, SampleRecord
-from foveal.spool import Spool
-import numpy as np
-def observation(name):
-    shared = dict(sample=name, row=0, source="production", time="t", predicted=0)
-    shared |= dict(model_sha256="m", config_sha256="c")
-    arrays = dict(map=np.zeros((1, 1), np.float32), vector=np.zeros(0, np.float32), crop=b"x" * 500)
-    sample = SampleRecord(**shared, scores=(), activations={{}}, sample_sha256=name, shape=(1,))
-    entry = Entry(**shared, **arrays, id=name, feature="fc1:1", window=(0, 0, 1, 1), activation=1.0,
-        share=1.0, method="m", layer="l", threshold=0.0)
-    return Observation(sample, (entry,))
-spool = Spool(sys.argv[1], roll_bytes=20_000)
-log = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-number = 0
-while True:
-    name = "%s-%d" % (sys.argv[3], number)
-    if spool.append(observation(name)):
-        os.write(log, (name + "\\n").encode())
-    number += 1
-    time.sleep(0.002)
-"""
-
-#: Forks shippers on demand from one process, because importing MLflow takes longer than what is to be killed.
-SHIPPERS = """
-import os, sys
-sys.path[:0] = {path!r}
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-os.environ["MLFLOW_LOGGING_LEVEL"] = "ERROR"
-import mlflow, mlflow.store.tracking.sqlalchemy_store
-from foveal.library import Library
-from foveal.shipper import ship
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    while child == 0:
-        ship(sys.argv[1], Library(sys.argv[2], sys.argv[3]))
-    print(child, flush=True)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_killing_writers_and_shippers_at_random_loses_and_doubles_nothing(tmp_path, spool_folder, library):
-    """A dozen SIGKILLs for each; all that was acknowledged is in the library once, nothing unknown is."""
-    chance = random.Random(7)
-    acknowledged = tmp_path / "acknowledged"
-    acknowledged.touch()
-    spool_folder.mkdir(parents=True)
-    where = (spool_folder, library.name, library.tracking_uri)
-    nursery = subprocess.Popen(
-        [sys.executable, "-c", SHIPPERS.format(path=sys.path), *where],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert nursery.stdout.readline() == "ready\n"
-    program = WRITER.format(path=sys.path)
-    for number in range(12):
-        before = acknowledged.stat().st_size
-        writer = subprocess.Popen([sys.executable, "-c", program, spool_folder, acknowledged, str(number)])
-        nursery.stdin.write("\n")
-        nursery.stdin.flush()
-        shipper = int(nursery.stdout.readline())
-        while acknowledged.stat().st_size == before:
-            time.sleep(0.01)
-        for victim in chance.sample([writer.pid, shipper], 2):
-            time.sleep(chance.uniform(0.0, 0.5))
-            os.kill(victim, signal.SIGKILL)
-        assert writer.wait() == -signal.SIGKILL
-        assert int(nursery.stdout.readline()) == signal.SIGKILL
-    nursery.stdin.close()
-    nursery.wait()
-    ship(spool_folder, library)
-
-    names = Counter(acknowledged.read_text().split())
-    assert max(names.values()) == 1
-    found = samples(library)
-    assert len(found) == len(set(found))
-    assert set(names) <= set(found)
-    assert len(set(found) - set(names)) <= 12  # written, and killed before it could be noted down
-    assert sorted(library.entries(columns=["id"])["id"].to_pylist()) == sorted(found)
-    assert sum(shard["rows"]["samples"] for shard in library.shards()) == len(found)
-    assert left_in(spool_folder) in ([], [".losses"] * 12)
-    assert json.dumps(library.losses()) == "{}"

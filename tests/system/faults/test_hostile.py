@@ -1,0 +1,161 @@
+"""Requests that mean no good: the same answers with auditing as without, and no trace where none belongs.
+
+`serve(row)` is all that is asked of a handler, so that another one can be put through the same requests.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import resource
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hostile_requests import SECRET, draw
+from served_model import Row, Worker, unpack_model
+
+from foveal.shipper import ship
+from foveal.spool import read_segment
+from foveal_handlers.vision import VisionHandler
+
+#: A busy machine is no reason here to leave requests out.
+UNHURRIED = {"budget": 60_000}
+KEEP = {"keep": {"metadata": ["site", "label"], "headers": ["x-trace", "Authorization"]}}
+
+_CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.symlink", "os.link"}
+_WRITING = os.O_WRONLY | os.O_RDWR
+_watched = []
+
+
+def _watch(event, arguments):
+    """Note every path that anything opens for writing, makes, renames or removes."""
+    if _watched and (event in _CHANGES or (event == "open" and (arguments[2] or 0) & _WRITING)):
+        _watched[-1].extend(path for path in arguments[:2] if isinstance(path, (str, bytes, Path)))
+
+
+sys.addaudithook(_watch)
+
+
+class Watch:
+    """Collects the paths that are written while it lasts."""
+
+    def __enter__(self):
+        self.paths = []
+        _watched.append(self.paths)
+        return self
+
+    def __exit__(self, *_):
+        _watched.remove(self.paths)
+
+    def inside(self, root):
+        return [path for path in self.paths if os.fsdecode(path).startswith(str(root))]
+
+    def outside(self, root):
+        found = {os.path.realpath(os.fsdecode(path)) for path in self.paths if os.fsdecode(path)[:1] == "/"}
+        return {
+            path
+            for path in found
+            if not path.startswith(f"{root.resolve()}/") and path != str(root.resolve())
+        }
+
+
+def vision(folder):
+    """The handler of our own archives; returns how to serve a row, and how to end."""
+    worker = Worker(VisionHandler, unpack_model(folder, config={"foveal": KEEP | UNHURRIED}))
+
+    def end():
+        if worker.handler.auditor is not None:
+            worker.handler.auditor.close()
+
+    return worker, end
+
+
+HANDLERS = {"vision": vision}
+
+
+@pytest.fixture(params=HANDLERS)
+def pair(request, tmp_path, monkeypatch):
+    """The same handler without a spool and with one."""
+    monkeypatch.delenv("FOVEAL_SPOOL_DIR", raising=False)
+    bare, end_bare = HANDLERS[request.param](tmp_path / "bare")
+    monkeypatch.setenv("FOVEAL_SPOOL_DIR", str(tmp_path / "spool"))
+    audited, end_audited = HANDLERS[request.param](tmp_path / "audited")
+    yield bare, audited, end_audited
+    end_bare()
+
+
+def peak():
+    """The most memory that this process ever had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def answered(serve, rows):
+    return [serve(Row(copy.deepcopy(row.content), dict(row.headers), row.request_id)) for row in rows]
+
+
+def check(pair, tmp_path, library, count):
+    bare, audited, end = pair
+    rows = list(draw("hostile", count))
+    expected, before = answered(bare, rows), peak()
+    records, differing = set(), []
+    with Watch() as watch:
+        for row, answer in zip(rows, expected, strict=True):
+            found = audited(Row(copy.deepcopy(row.content), dict(row.headers), row.request_id))
+            if found != answer:
+                differing.append((row, found, answer))
+            if audited.record():
+                records.add(audited.record())
+        end()
+    assert not differing, differing[0]
+    told = Counter(answer.status for answer in expected)
+    logging.getLogger(__name__).warning(
+        "%s answered, %d recorded, peak %.0f MiB bare, %.0f audited", dict(told), len(records), before, peak()
+    )
+    assert set(told) <= {200, 400, 501}
+    assert min(told[200], told[400]) > count / 8
+    assert peak() < before + 150
+    assert watch.inside(tmp_path / "spool")
+    assert watch.outside(tmp_path / "spool") == set()
+    folder = tmp_path / "spool" / "small"
+    files = [path for path in (tmp_path / "spool").rglob("*") if path.is_file()]
+    assert {path.parent for path in files} == {folder}
+    assert not any(SECRET.encode() in path.read_bytes() for path in files)
+    seen = {one.sample.sample for path in files if path.suffix == ".seg" for one in read_segment(path)}
+    assert records == seen
+    assert len(records) > count / 8
+    assert not list(folder.glob("*.losses"))
+    with Watch() as watch:
+        shipped = ship(folder, library)
+    assert shipped.quarantined == 0
+    assert len(set(library.samples(columns=["sample"])["sample"].to_pylist())) == len(records)
+    kept = {key for row in library.samples()["metadata"].to_pylist() for key, _ in row}
+    assert kept <= {"site", "label", "x-trace", "traceparent"}
+
+
+def test_hostile_requests(pair, tmp_path, library):
+    check(pair, tmp_path, library, 500)
+
+
+@pytest.mark.full
+def test_ten_thousand_hostile_requests(pair, tmp_path, library):
+    check(pair, tmp_path, library, 10_000)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "..", "a/b\0c", "\ud800"])
+def test_a_models_name_does_not_lead_out_of_the_spool(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("FOVEAL_SPOOL_DIR", str(tmp_path / "spool"))
+    folder = unpack_model(tmp_path / "model")
+    worker = Worker(VisionHandler, folder)
+    worker.handler.auditor.close()
+    worker.context.manifest["model"]["modelName"] = name
+    with Watch() as watch:
+        worker.handler.initialize(worker.context)
+        (row,) = [row for row in draw("hostile", 60) if worker(row).status == 200][:1]
+        worker(row)
+        worker.handler.auditor.close()
+    assert worker.record()
+    assert watch.outside(tmp_path / "spool") == set()
+    assert len([path for path in (tmp_path / "spool").iterdir() if list(path.glob("*.seg"))]) == 1
