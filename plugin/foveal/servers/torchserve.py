@@ -25,7 +25,7 @@ from foveal.servers.process import ProcessGroup, wait_until
 from foveal.servers.settings import Ports, properties, written
 
 #: A unix socket's path has at most 107 characters, TorchServe puts its sockets into the scratch folder.
-_LONGEST_SCRATCH = 80
+_LONGEST_SCRATCH = 68
 
 
 class TorchServe:

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.monitoring.workers import missing as missing_metrics
-from foveal.servers import Ports, TorchServe, free_port
+from foveal.servers import Ports, TorchServe, free_port, torchserve
 from foveal.servers.settings import properties, written
 from foveal.servers.torchserve import find_models
 
@@ -280,3 +281,13 @@ def test_our_metrics_are_declared(store, tmp_path, stand_in, scratch):
     text = (tmp_path / "logs" / "torchserve.log").read_text()
     assert missing_metrics(text) == {}
     assert "HandlerTime" in text
+
+
+@pytest.mark.parametrize("length", [20, 60, 68, 69, 78, 90])
+def test_sockets_fit_into_the_scratch_folder(length, monkeypatch, tmp_path):
+    base = tmp_path / ("x" * max(1, length - len(str(tmp_path)) - 1))
+    base.mkdir()
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(base))
+    scratch = torchserve._scratch_folder()
+    scratch.rmdir()
+    assert len(f"{scratch}/.ts.sock.65535") <= 107
