@@ -43,6 +43,7 @@ class Measured:
     throughputs: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     memory: int = 0
+    private: int = 0
     start: list[float] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
@@ -90,11 +91,12 @@ def ask(server: TorchServe, name: str, batch: list[bytes], at_once: int, measure
     measured.bodies += [body for _, body in found]
 
 
-def worker_memory(server: TorchServe, name: str) -> int:
-    """Give the resident memory of a model's worker, in bytes."""
+def worker_memory(server: TorchServe, name: str) -> tuple[int, int]:
+    """Give the resident memory of a model's worker in bytes, and the part that no other process shares."""
     answer = json.loads(server_ask(server, f"/models/{name}"))
     pids = [worker["pid"] for version in answer for worker in version["workers"]]
-    return sum(psutil.Process(int(pid)).memory_info().rss for pid in pids)
+    found = [psutil.Process(int(pid)).memory_full_info() for pid in pids]
+    return sum(one.rss for one in found), sum(one.uss for one in found)
 
 
 def server_ask(server: TorchServe, path: str) -> bytes:
@@ -154,7 +156,7 @@ def measure(rounds: int, requests: int, at_once: int) -> tuple[dict[str, Measure
                 for name in NAMES if number % 2 else NAMES[::-1]:
                     ask(server, name, batch, at_once, measured[name])
             for name in NAMES:
-                measured[name].memory = worker_memory(server, name)
+                measured[name].memory, measured[name].private = worker_memory(server, name)
         kept = sum(path.stat().st_size for path in spool.rglob("*") if path.suffix in (".open", ".seg"))
     return measured, kept
 
@@ -186,6 +188,12 @@ def report(measured: dict[str, Measured], kept: int) -> str:
             f"{bare.memory / 1e6:.0f}",
             f"{wrapped.memory / 1e6:.0f}",
             f"+{(wrapped.memory - bare.memory) / 1e6:.0f}",
+        ),
+        (
+            "of it private, MB",
+            f"{bare.private / 1e6:.0f}",
+            f"{wrapped.private / 1e6:.0f}",
+            f"+{(wrapped.private - bare.private) / 1e6:.0f}",
         ),
         (
             "start of a worker, s",
