@@ -104,12 +104,11 @@ def stand_in(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def scratch(tmp_path, monkeypatch):
-    """The folder in which scratch folders are made."""
-    folder = tmp_path / "s"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
+def scratch(monkeypatch):
+    """The folder in which scratch folders are made; its path is short, as those of sockets must be."""
+    with tempfile.TemporaryDirectory(prefix="s") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        yield Path(folder)
 
 
 def test_what_the_program_is_given(store, tmp_path, stand_in, scratch, monkeypatch):
