@@ -6,9 +6,7 @@ import json
 import os
 import re
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,13 @@ import torch
 import yaml
 from torch import Tensor
 
+from foveal.archives.drafting import drafted
 from foveal.archives.entries import KINDS, read_entry
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.model import AuditedModel, load_model
 from foveal.attribution import get_evidence_method
 from foveal.config import FovealConfig
-from foveal.errors import EnvironmentFault, UsageError, nearest
+from foveal.errors import UsageError, nearest
 from foveal.samples.transform import ImageTransform
 
 #: What TorchServe itself reads from a model-config.yaml, as far as it concerns these archives.
@@ -201,25 +200,10 @@ def _settings(
 
 def _write_checked(plan: _Plan, out: Path) -> None:
     """Write the archive beside its place, try it, and only then let it take the place."""
-    with _naming(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".foveal-pack-", dir=out.parent) as scratch:
-            draft = Path(scratch) / out.name
-            with draft.open("wb") as target:
-                write_archive(_contents(plan), target)
-            _try(draft, plan)
-            os.replace(draft, out)  # noqa: PTH105 - one word for "atomically, over what is there"
-
-
-@contextmanager
-def _naming(out: Path) -> Iterator[None]:
-    """Turn trouble with the disk into an error that names the archive."""
-    try:
-        yield
-    except OSError as error:
-        raise EnvironmentFault(
-            f"{out} cannot be written ({error.strerror})", "Check the disk and the folder's permissions"
-        ) from error
+    with drafted(out) as draft:
+        with draft.open("wb") as target:
+            write_archive(_contents(plan), target)
+        _try(draft, plan)
 
 
 def _contents(plan: _Plan) -> dict[str, bytes | Path]:
