@@ -141,12 +141,18 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
         except UsageError as error:
             return [Refusal(row.origin, 400, str(error)) for row in rows]
 
-    def _explain(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    def _explain(self, rows: Sequence[Row]) -> Sequence[Output | Refusal]:
         """Say of rows of one size what decided; nothing of that is written down."""
         x = torch.stack([row.tensor for row in rows]).to(self.device)
         asked = [Asked(row.pixels.shape, row.form or "png") for row in rows]
-        with naming_samples([row.request_id for row in rows], x):
-            return explain_rows(self._observer(x[:1]), x, asked, self.mapping)
+        try:
+            with naming_samples([row.request_id for row in rows], x):
+                return explain_rows(self._observer(x[:1]), x, asked, self.mapping)
+        except UsageError:
+            raise
+        except Exception:  # noqa: BLE001 - the predictions of the same batch are to be answered
+            _log.exception("Foveal failed to explain; predictions go on")
+            return [Refusal(row.origin, 503, "The explanation failed.") for row in rows]
 
     def _observer(self, example: Tensor) -> Observer:
         """Give what observes the network, also where nothing is written down."""

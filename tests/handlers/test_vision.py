@@ -197,6 +197,14 @@ def test_a_mixed_batch_of_predictions_and_explanations(serve, spooled, png, plai
     assert [seen.sample.sample for seen in spooled()] == ["id-1"]
 
 
+def test_an_explanation_that_fails_costs_no_prediction(serve, png, plain_answers, monkeypatch):
+    served = serve()
+    monkeypatch.setattr("foveal_handlers.vision.explain_rows", lambda *_: 1 / 0)
+    answers = served.ask([png(1), png(2)], headers=[{"explain": "True"}, {}])
+    assert (served.status(0), answers[0]["message"]) == (503, "The explanation failed.")
+    assert [answers[1]] == plain_answers([png(2)])
+
+
 def test_explanations_are_given_where_nothing_is_written_down(serve, png):
     served = serve(spool=False)
     (answer,) = served.ask([png(1)], headers=[{"explain": "True"}])

@@ -171,7 +171,7 @@ def _giving(graph: Any, places: Sequence[int | None]) -> Any:  # noqa: ANN401
 
 def _suffix(graph: Any, place: int) -> Any | None:  # noqa: ANN401
     """Make what follows a value a graph of its own; nothing where the input is needed there too."""
-    module, x = graph.inputs()
+    _, x = graph.inputs()
     value = _value(graph, place)
     start = graph.addInput()
     start.setType(value.type())
@@ -181,7 +181,6 @@ def _suffix(graph: Any, place: int) -> Any | None:  # noqa: ANN401
     if list(x.uses()):
         return None
     graph.eraseInput(1)
-    del module
     return graph
 
 
@@ -247,15 +246,16 @@ class ScriptedTap:
     node_layers = (SCRIPTED_LAYER,)
 
     def __init__(self, model: torch.jit.ScriptModule, example: Tensor) -> None:
-        self.model = model
+        self.model, self._separate = model, False
         with torch.inference_mode(False):
             self._cut = cut_graph(model, example.clone())
 
     def calibrate(self, example: Batch) -> bool:
-        """Compare the prediction with the plain one, bit for bit."""
+        """Compare the prediction with the plain one, bit for bit; if it differs, the model answers itself."""
         with torch.inference_mode(False), torch.no_grad():
             plain = select(Inputs.of(example).call(self.model))
-        return torch.equal(self.forward(example).output, plain)
+        self._separate = not torch.equal(self.forward(example).output, plain)
+        return not self._separate
 
     def forward(self, x: Batch) -> Forward:
         """Predict."""
@@ -277,12 +277,12 @@ class ScriptedTap:
             mapped=frozenset(self.node_layers),
         )
 
-    def overhear(self, inputs: Inputs, forward: Callable[..., object]) -> tuple[object, Forward]:  # noqa: ARG002
+    def overhear(self, inputs: Inputs, forward: Callable[..., object]) -> tuple[object, Forward]:
         """Predict in somebody else's stead."""
         if inputs.kwargs or len(inputs.args) != 1:
             raise UsageError("The TorchScript network is called with more than one tensor", "Give it one")
         heard = self.forward(inputs.main)
-        return heard.prediction, heard
+        return forward(*inputs.args) if self._separate else heard.prediction, heard
 
     def close(self) -> None:
         """There is nothing to take off."""

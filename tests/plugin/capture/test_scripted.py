@@ -10,7 +10,7 @@ from small_nets import PatentNet, ResidualNet, seeded
 from torch import nn
 
 from foveal.capture import ClassTarget, NodeTarget, ScriptedTap, Tap, TopClass, listening
-from foveal.capture.scripted import SCRIPTED_LAYER
+from foveal.capture.scripted import SCRIPTED_LAYER, Cut
 from foveal.config import FovealConfig, Rule
 from foveal.errors import UsageError
 from foveal.observer import Observer, Seen
@@ -77,6 +77,18 @@ def test_looking_on_at_a_handlers_own_calls():
     assert len(forwards) == 1
     assert faults == []
     assert torch.equal(scripted(x).detach(), bare)
+
+
+def test_where_the_cut_rounds_differently_the_network_answers_itself(monkeypatch):
+    scripted, x = torch.jit.script(seeded(ResidualNet)), batch((2, 3, 32, 32))
+    bare, tap, forwards = scripted(x).detach(), ScriptedTap(scripted, x), []
+    whole = tap._cut.whole
+    rounded = Cut(lambda x: (whole(x)[0] + 1e-3, whole(x)[1]), tap._cut.suffix)
+    monkeypatch.setattr(tap, "_cut", rounded)
+    assert not tap.calibrate(x)
+    with listening(tap, forwards.append, pytest.fail), torch.no_grad():
+        assert torch.equal(scripted(x), bare)
+    assert len(forwards) == 1
 
 
 def test_an_observer_takes_it_as_it_takes_an_eager_one():
