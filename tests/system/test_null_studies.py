@@ -1,4 +1,4 @@
-"""The other half of the must-hold: a marker that tells nothing is not flagged, on several seeds."""
+"""The other half of the must-hold: a marker that tells nothing is not flagged; on more seeds in full size."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ SEEDS = (0, 1, 2)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", SEEDS)
-def test_an_uninformative_marker_is_not_flagged(tmp_path, compare_study, seed):
-    assert compare_study(tmp_path, "null", seed, QUICK_DEMO).flagged == []
+def test_an_uninformative_marker_is_not_flagged(tmp_path, compare_study):
+    assert compare_study(tmp_path, "null", SEEDS[0], QUICK_DEMO).flagged == []
 
 
 @pytest.mark.full
