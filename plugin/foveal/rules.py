@@ -62,7 +62,7 @@ class StreamingQuantile:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Compute percentiles anew, each node's again when the samples have grown by a hundredth.
+        """Compute percentiles anew, each node's again when the samples have grown by a twentieth.
 
         Many rows are gone through a block of nodes at a time: no single request is to wait for all of them.
         """
@@ -75,7 +75,7 @@ class StreamingQuantile:
         self.thresholds[block] = np.percentile(kept[:, block], self._percentile, axis=0)
         self._cursor = 0 if block.stop >= len(self.thresholds) else block.stop
         if self._cursor == 0:
-            self._due = self._seen + 1 + self._seen // 100
+            self._due = self._seen + 1 + self._seen // 20
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Give what a later one needs to go on from here."""

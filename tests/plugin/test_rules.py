@@ -138,6 +138,6 @@ def test_threads_share_one_sketch():
     for thread in threads:
         thread.join()
     assert learning._quantiles["fc1"]._seen == 400
-    # The thresholds may lag behind by a hundredth of the samples.
+    # The thresholds may lag behind by a twentieth of the samples.
     shares = (rows > learning.judge({"fc1": rows[:1]}).thresholds).mean(axis=0)
     assert shares == pytest.approx([0.1] * 3, abs=0.02)
