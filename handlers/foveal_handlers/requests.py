@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from foveal.errors import UsageError
@@ -70,6 +70,8 @@ class Row:
         What the network takes (C, h, w).
     form
         How the map is to be written where the row is to be explained; None where it is to be predicted.
+    texts
+        The short texts that came beside the image.
     """
 
     request_id: str
@@ -78,6 +80,7 @@ class Row:
     pixels: Pixels
     tensor: Tensor
     form: Form | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def origins(rows: int, requests: int) -> list[Origin] | None:
@@ -124,21 +127,43 @@ def _from_base64(text: str) -> bytes:
         ) from error
 
 
-def kept_metadata(headers: Mapping[str, object], keep: Keep) -> dict[str, str]:
+def sent_texts(row: object) -> dict[str, str]:
+    """Give the short texts that came beside a row's image, as a form has them; gRPC brings nothing else."""
+    items = row.items() if isinstance(row, Mapping) else ()
+    found = ((name, _short_text(value)) for name, value in items if isinstance(name, str))
+    return {name: text for name, text in found if text is not None}
+
+
+def _short_text(value: object) -> str | None:
+    """Read a text, or the bytes of one; None for what is neither, or long."""
+    if not isinstance(value, (str, bytes, bytearray)) or len(value) > _LONGEST_VALUE:
+        return None
+    try:
+        return value if isinstance(value, str) else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def kept_metadata(
+    headers: Mapping[str, object], keep: Keep, texts: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Keep what the configuration allows of a request's headers, and nothing else.
 
     Parameters
     ----------
     headers
         As TorchServe hands them over: names as the client spelt them, some values no text.
+    texts
+        What came beside the sample; a header of the same name goes before.
     keep
         ``headers`` are kept under their own lower-case names; a key of ``metadata`` is taken from the header
         ``x-foveal-KEY`` or ``KEY``.
     """
+    told = {name: value for name, value in headers.items() if isinstance(value, str)}
     present = {
         name.lower(): value
-        for name, value in headers.items()
-        if isinstance(value, str) and name.lower() not in _SECRET
+        for name, value in {**(texts or {}), **told}.items()
+        if name.lower() not in _SECRET
     }
     kept = {name.lower(): present[name.lower()] for name in keep.headers if name.lower() in present}
     for key in keep.metadata:

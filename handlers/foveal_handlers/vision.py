@@ -26,9 +26,18 @@ from foveal.samples.images import decode_image
 from foveal.samples.transform import ImageTransform
 from foveal.spool.segments import model_folder
 from foveal_handlers.auditing import Auditor, plain_prediction
+from foveal_handlers.envelopes import placed
 from foveal_handlers.explanations import Asked, Form, asked_form, explain_rows
 from foveal_handlers.metrics import Meter
-from foveal_handlers.requests import RECORD_HEADER, Origin, Refusal, Row, image_bytes, kept_metadata, origins
+from foveal_handlers.requests import (
+    RECORD_HEADER,
+    Origin,
+    Refusal,
+    Row,
+    image_bytes,
+    kept_metadata,
+    sent_texts,
+)
 
 _log = logging.getLogger(__name__)
 _TOP = 5
@@ -66,7 +75,7 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
 
     def preprocess(self, data: Sequence[object]) -> list[Row | Refusal]:
         """Decode every row of a batch and make it what the network takes; what cannot be is refused."""
-        found = origins(len(data), len(self.context.request_ids or {}))
+        found = placed(len(data), len(self.context.request_ids or {}))
         return [self._read(content, found[row] if found else None) for row, content in enumerate(data)]
 
     def inference(
@@ -125,7 +134,7 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
             data = image_bytes(content)
             pixels = decode_image(data, request_id)
             tensor = self.transform(pixels, request_id)
-            return Row(request_id, origin, data, pixels, tensor, self._form(request))
+            return Row(request_id, origin, data, pixels, tensor, self._form(request), sent_texts(content))
         except UsageError as error:
             return Refusal(origin, 400, str(error))
 
@@ -188,7 +197,7 @@ class VisionHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
             source="production",
             time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             key=row.request_id,
-            metadata=kept_metadata(headers, self.config.keep),
+            metadata=kept_metadata(headers, self.config.keep, row.texts),
             sha256=hashlib.sha256(row.data).hexdigest(),
             encoded=row.data,
         )

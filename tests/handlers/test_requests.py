@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from foveal.config import Keep
 from foveal.errors import UsageError
 from foveal.sampling import is_sampled
-from foveal_handlers.requests import Origin, image_bytes, kept_metadata, origins
+from foveal_handlers.requests import Origin, image_bytes, kept_metadata, origins, sent_texts
 
 names = st.text("abcdef-", min_size=1, max_size=6)
 
@@ -83,3 +83,9 @@ def test_sampling_depends_on_the_id_alone(request_id, rate):
 def test_sampling_takes_the_share_that_is_asked_for():
     taken = sum(is_sampled(f"request-{number}", 0.2) for number in range(20_000))
     assert abs(taken / 20_000 - 0.2) < 0.02
+
+
+def test_short_texts_beside_an_image():
+    row = {"data": b"\xff\xd8", "case": b"A-17", "site": "north", "note": "x" * 1001, "shape": [1], 5: "x"}
+    assert sent_texts(row) == {"case": "A-17", "site": "north"}
+    assert sent_texts(b"no mapping") == sent_texts(None) == {}

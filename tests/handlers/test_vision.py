@@ -259,6 +259,14 @@ def test_only_allowed_metadata_is_kept(serve, spooled, png):
     }
 
 
+def test_allowed_texts_beside_the_image_are_kept(serve, spooled, png):
+    served = serve(config={"foveal": {"keep": {"metadata": ["site", "case"]}}})
+    form = {"data": png(1), "site": b"south", "case": "4711", "name": "nobody's business", "dose": 3}
+    served.ask([form], headers=[{"X-Foveal-Site": "north"}])
+    (seen,) = spooled()
+    assert seen.sample.metadata == {"site": "north", "case": "4711"}
+
+
 def test_a_share_of_the_requests_is_observed_always_the_same(serve, spooled, png, plain_answers):
     served = serve(config={"foveal": {"sample_rate": 0.3}})
     ids = [f"request-{number}" for number in range(60)]

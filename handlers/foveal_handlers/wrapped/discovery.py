@@ -42,6 +42,12 @@ NOT_RUN = Obstacle(
     "not_run",
     "The network that was found did not run. Name the right one as foveal.classifier (FOVEAL_CLASSIFIER).",
 )
+UNMATCHED = Obstacle("unmatched", "The handler's forwards do not match the rows of its batch.")
+MIXED_ROWS = Obstacle(
+    "mixed_rows",
+    "The envelope mixes the rows of several requests and does not tell how. Serve the model with "
+    "batchSize: 1.",
+)
 _COMPILED = Obstacle(
     "compiled",
     "The network is compiled by torch.compile, which passes by what observes. Take 'pt2' out of the "

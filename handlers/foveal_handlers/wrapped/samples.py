@@ -14,7 +14,7 @@ from foveal.observer import Seen
 from foveal.samples.arrays import encode_array
 from foveal.samples.geometry import FrameFinder
 from foveal.samples.images import Pixels
-from foveal_handlers.requests import Origin, image_bytes, kept_metadata
+from foveal_handlers.requests import Origin, image_bytes, kept_metadata, sent_texts
 from foveal_handlers.wrapped.scope import Scope
 
 Frame = tuple[int, int, int, int]
@@ -32,7 +32,7 @@ def seen_row(
     x
         What the network was given for it (C, h, w).
     config
-        Says which headers may be kept.
+        Says which headers, and texts beside the image, may be kept.
     frames
         Tells which part of an image the network saw. Where it cannot, as for numbers in JSON, what the
         network was given is the sample.
@@ -53,7 +53,7 @@ def seen_row(
         source="production",
         time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         key=request_id,
-        metadata=kept_metadata(scope.headers(origin.request), config.keep),
+        metadata=kept_metadata(scope.headers(origin.request), config.keep, sent_texts(scope.rows[row])),
         sha256=hashlib.sha256(sent or encoded).hexdigest(),
         encoded=encoded,
         size=size,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foveal.capture import Forward
+from foveal_handlers.requests import Origin
 from foveal_handlers.wrapped.discovery import NOT_RUN, Obstacle
 
 
@@ -28,6 +29,8 @@ class Scope:
         The batch as the handler was given it, each row safe from the handler's own changes.
     request_ids
         The requests of the batch.
+    origins
+        Which request each row belongs to; empty where nobody tells.
     chosen
         Which rows are to be written down.
     obstacle
@@ -41,6 +44,7 @@ class Scope:
     context: Any
     rows: Sequence[object]
     request_ids: Sequence[str]
+    origins: Sequence[Origin]
     chosen: Sequence[bool]
     obstacle: Obstacle = NOT_RUN
     kept: list[tuple[int, Forward]] = field(default_factory=list)

@@ -14,9 +14,10 @@ from foveal.observer import Seen
 from foveal.recording import Meter, Recorder
 from foveal.samples.geometry import FrameFinder
 from foveal_handlers.auditing import Containment, worker_losses
-from foveal_handlers.requests import RECORD_HEADER, Origin, origins
+from foveal_handlers.envelopes import placed
+from foveal_handlers.requests import RECORD_HEADER, Origin
 from foveal_handlers.wrapped.attaching import Attachment
-from foveal_handlers.wrapped.discovery import STARTING
+from foveal_handlers.wrapped.discovery import MIXED_ROWS, STARTING, UNMATCHED, Obstacle
 from foveal_handlers.wrapped.matching import match
 from foveal_handlers.wrapped.original import Original
 from foveal_handlers.wrapped.samples import seen_row
@@ -63,8 +64,9 @@ class Watch:
         """Describe a batch that is about to be predicted, and decide which of its rows are written down."""
         ids = [str(one) for one in (context.request_ids or {}).values()]
         rows = [dict(row) if isinstance(row, dict) else row for row in data or ()]
+        found = placed(len(rows), len(ids))
         # What keeps us from hearing now counts: the observer may be made while the batch is under way.
-        scope = Scope(context, rows, ids, [False] * len(rows), self.attachment.obstacle)
+        scope = Scope(context, rows, ids, found or (), [False] * len(rows), self.attachment.obstacle)
         if rows and ids:
             scope.chosen = self._chosen(scope)
         return scope
@@ -87,14 +89,14 @@ class Watch:
         """Choose rows by the ids of their requests; none where we cannot look or had better not."""
         none = [False] * len(scope.rows)
         asked = [_asks_for(scope, request) for request in range(len(scope.request_ids))]
-        found = origins(len(scope.rows), len(scope.request_ids))
         if any(asked):  # TorchServe mixes both routes, and the explainer's own forwards predict nothing
-            self._containment.count("explaining", asked.count(False))
+            rows = [asked[origin.request] for origin in scope.origins] or asked
+            self._containment.count("explaining", rows.count(False))
             return none
-        if found is None:
-            self._containment.count("mixed_rows", len(scope.rows))
+        if not scope.origins:
+            self._note(MIXED_ROWS, len(scope.rows))
             return none
-        chosen = [self._recorder.wants(scope.request_ids[origin.request]) for origin in found]
+        chosen = [self._recorder.wants(scope.request_ids[origin.request]) for origin in scope.origins]
         return chosen if self._may_look(sum(chosen)) else none
 
     def _may_look(self, samples: int) -> bool:
@@ -108,7 +110,7 @@ class Watch:
 
     def _write(self, scope: Scope) -> None:
         """Write down each chosen row that the handler answered."""
-        found = origins(len(scope.rows), len(scope.request_ids)) or []
+        found = scope.origins
         answered = [row for row, origin in enumerate(found) if _is_answered(scope, origin)]
         matched = match(scope.kept, answered)
         if matched is None:
@@ -147,11 +149,11 @@ class Watch:
 
     def _note_unmatched(self, scope: Scope, samples: int) -> None:
         """Count, and say once, why no forward fits the rows."""
-        if scope.kept:
-            self._containment.count("unmatched", samples)
-            self._tell("unmatched", "The handler's forwards do not match the rows of its batch.")
-            return
-        found = scope.obstacle
+        found = UNMATCHED if scope.kept else scope.obstacle
+        self._note(found, samples)
+
+    def _note(self, found: Obstacle, samples: int) -> None:
+        """Count what was not observed, and say once why."""
         self._containment.count(found.reason, samples)
         if found is not STARTING:
             self._tell(found.reason, found.advice)

@@ -15,6 +15,7 @@ import torch
 import ts
 from PIL import Image
 from ts.context import RequestProcessor
+from ts.handler_utils.micro_batching import MicroBatching
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 from ts.model_loader import TsModelLoader
 
@@ -175,7 +176,24 @@ def wrap():
 
 
 @pytest.fixture
-def start(monkeypatch, tmp_path):
+def micro_batches(monkeypatch):
+    """End the threads of handlers with micro-batches, for which Python would wait for ever in the end."""
+    made, make = [], MicroBatching._create_queues
+
+    def noted(self):
+        made.append(self)
+        make(self)
+
+    monkeypatch.setattr(MicroBatching, "_create_queues", noted)
+    yield
+    for worker in (worker for one in made for group in one.thread_groups.values() for worker in group):
+        worker.event.set()
+    for one in made:
+        one.shutdown()
+
+
+@pytest.fixture
+def start(monkeypatch, tmp_path, micro_batches):
     """Start a worker in its model's folder, with a spool."""
     started = []
     monkeypatch.setenv("FOVEAL_SPOOL_DIR", str(tmp_path / "spool"))

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+from collections import Counter
 
 import pytest
+from ts.torch_handler.request_envelope.base import BaseEnvelope
+
+from foveal_handlers.envelopes import placed
+from foveal_handlers.requests import Origin
+
+MIXED = (
+    "Foveal cannot observe predictions of envelope_handler:EnvelopeHandler. The envelope mixes the rows of "
+    "several requests and does not tell how. Serve the model with batchSize: 1."
+)
 
 
 def text(image):
@@ -47,8 +58,75 @@ def test_the_body_envelope(both, images, spooled):
     assert rows(spooled) == [("id-0", 0), ("id-1", 0), ("id-2", 0)]
 
 
-def test_rows_that_an_envelope_mixed_up_are_counted(both, images, spooled, lost):
+def test_several_rows_of_several_requests(both, images, spooled, lost):
     bare, wrapped = both("envelope_handler", envelope="json")
-    requests = [REQUESTS["json"](images(2)), REQUESTS["json"](images(1))]
+    pictures = images(6)
+    cut = [pictures[:2], pictures[2:3], pictures[3:]]
+    requests = [REQUESTS["json"](own) for own in cut]
+    assert wrapped.ask(requests) == bare.ask([REQUESTS["json"](own) for own in cut])
+    expected = {("id-0", 0), ("id-0", 1), ("id-1", 0), ("id-2", 0), ("id-2", 1), ("id-2", 2)}
+    assert set(rows(spooled)) == expected
+    assert [wrapped.record(request) for request in range(3)] == ["id-0", "id-1", "id-2"]
+    for one in spooled():
+        sent = cut[int(one.sample.sample[3:])][one.sample.row]
+        assert one.sample.sample_sha256 == hashlib.sha256(sent).hexdigest()
+    assert lost() == {}
+
+
+def test_rows_beside_an_explanation_are_counted(both, images, spooled, lost):
+    bare, wrapped = both("envelope_handler", envelope="json")
+    requests = [REQUESTS["json"](images(count)) for count in (3, 2)]
+    headers = [{"explain": "False"}, {"explain": "True"}]
+    assert wrapped.ask(requests, headers) == bare.ask(requests, headers)
+    assert (spooled(), lost()) == ([], {"explaining": 3})
+
+
+def test_some_of_several_requests_are_sampled(both, images, spooled):
+    _, wrapped = both("envelope_handler", envelope="json", section={"sample_rate": 0.5})
+    for number in range(12):
+        wrapped.ask([REQUESTS["json"](images(2))] * 2, ids=[f"id-{2 * number}", f"id-{2 * number + 1}"])
+    kept = Counter(one.sample.sample for one in spooled())
+    assert 4 <= len(kept) <= 20
+    assert set(kept.values()) == {2}
+
+
+def test_the_envelopes_of_one_request_leave_several_unobserved(both, images, spooled, lost, caplog):
+    bare, wrapped = both("envelope_handler", envelope="kserve")
+    # Two rows and two requests: a row for each by the numbers, but both came with the first one.
+    requests = [REQUESTS["kserve"](images(2)), REQUESTS["kserve"](images(1))]
     assert wrapped.ask(requests) == bare.ask(requests)
-    assert (spooled(), lost()) == ([], {"mixed_rows": 3})
+    assert (spooled(), lost()) == ([], {"mixed_rows": 2})
+    assert [one.message for one in caplog.records if one.message.startswith("Foveal cannot")] == [MIXED]
+
+
+class Telling:
+    """An envelope of somebody's own, which keeps what it likes."""
+
+    def __init__(self, lengths):
+        self.context, self._lengths = None, lengths
+
+    def parse_input(self, data):
+        return data
+
+    def format_output(self, data):
+        return data
+
+    def _handle_fn(self, rows, context):
+        return placed(*rows)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "found"),
+    [
+        ([2, 1], [Origin(0, 0), Origin(0, 1), Origin(1, 0)]),
+        ([0, 3], [Origin(1, 0), Origin(1, 1), Origin(1, 2)]),
+        ([2, 2], None),
+        ([3], None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_only_what_fits_is_believed(lengths, found):
+    assert BaseEnvelope.handle(Telling(lengths), (3, 2), None) == found
+    assert placed(3, 2) is None
+    assert placed(2, 2) == [Origin(0, 0), Origin(1, 0)]

@@ -63,6 +63,16 @@ def test_only_allowed_headers_are_kept(both, images, spooled):
     assert spooled()[0].sample.metadata == {"site": "north", "x-trace": "t1"}
 
 
+def test_only_allowed_texts_beside_the_image_are_kept(both, images, spooled):
+    keep = {"metadata": ["case", "site"], "headers": ["authorization"]}
+    bare, wrapped = both("class_handler", section={"keep": keep})
+    rows = [{"data": image, "case": b"A-17", "site": b"sent", "Authorization": b"s"} for image in images(2)]
+    headers = [{"X-Foveal-Site": "north"}, {"case": {"content-type": ""}}]  # TorchServe's note on the field
+    assert wrapped.ask(rows, headers) == bare.ask(rows, headers)
+    kept = {one.sample.sample: one.sample.metadata for one in spooled()}
+    assert kept == {"id-0": {"case": "A-17", "site": "north"}, "id-1": {"case": "A-17", "site": "sent"}}
+
+
 def test_numbers_are_drawn_as_the_network_was_given_them(both, spooled, lost):
     bare, wrapped = both("vision_handler")
     ramp = np.linspace(0, 1, 3 * 16 * 16).reshape(3, 16, 16)
@@ -120,7 +130,7 @@ def test_a_thread_without_a_scope_takes_the_only_one_under_way():
         thread.start()
         thread.join()
 
-    one, other = (Scope(None, (), (), ()) for _ in range(2))
+    one, other = (Scope(None, (), (), (), ()) for _ in range(2))
     look()
     with under_way(one):
         look()
