@@ -22,6 +22,11 @@ Floats = NDArray[np.float64]
 
 #: Places per window side at least: on large samples the window moves by more than a pixel.
 _PLACES_PER_SIDE = 16
+#: Axes of more pixels are searched on a coarser ruler, in as many parts: a line of millions of pixels is a
+#: valid image of a few kilobytes, and a weight for each would take more memory than there is.
+_LONGEST = 4096
+#: Numbers in a matrix that is kept for the next sample of the same size; those of squares are far smaller.
+_LARGEST_KEPT = 2**15
 #: Weight of the centring term: it only decides between places whose sums are all but equal.
 _CENTRING = 1e-3
 
@@ -130,7 +135,7 @@ def enlarge(
     map: NDArray[np.float32],  # noqa: A002 - the design's word
     shape: tuple[int, ...],
 ) -> Floats:
-    """Interpolate a map (h, w) bilinearly to (H, W); both cover the whole sample."""
+    """Interpolate a map (h, w) bilinearly to (H, W), or average it down; both cover the whole sample."""
     rows, columns = _interpolation(map.shape[0], shape[0]), _interpolation(map.shape[1], shape[1])
     enlarged: Floats = rows @ map.astype(np.float64) @ columns.T
     return enlarged
@@ -153,11 +158,38 @@ class _Axis:
     whole: Floats
 
 
-@lru_cache(maxsize=64)
 def _axis(cells: int, pixels: int, side: int) -> _Axis:
+    """Make an axis, or take it from those that are kept."""
+    parts = min(pixels, _LONGEST)
+    places = parts / _step(side * parts // pixels)
+    make = _kept_axis if places * cells <= _LARGEST_KEPT else _made_axis
+    return make(cells, pixels, side)
+
+
+def _made_axis(cells: int, pixels: int, side: int) -> _Axis:
+    """Make an axis, on the coarser ruler where it is long."""
+    if pixels <= _LONGEST:
+        return _fine_axis(cells, pixels, side)
+    coarse = _fine_axis(cells, _LONGEST, max(1, round(side * _LONGEST / pixels)))
+    part = pixels / _LONGEST
+    middles = (coarse.starts + coarse.side / 2) * part
+    starts = np.clip(np.rint(middles - side / 2).astype(np.intp), 0, pixels - side)
+    inside = side / (coarse.side * part)  # share of the window in the parts that were added up for it
+    return _Axis(cells, pixels, side, starts, coarse.box * inside, coarse.tent * inside, coarse.whole)
+
+
+_kept_axis = lru_cache(maxsize=64)(_made_axis)
+
+
+def _step(side: int) -> int:
+    """Say by how many pixels a window moves."""
+    return max(1, side // _PLACES_PER_SIDE)
+
+
+def _fine_axis(cells: int, pixels: int, side: int) -> _Axis:
+    """Make an axis from the weights of every pixel."""
     weights = _interpolation(cells, pixels)
-    step = max(1, side // _PLACES_PER_SIDE)
-    starts = np.unique(np.append(np.arange(0, pixels - side + 1, step), pixels - side))
+    starts = np.unique(np.append(np.arange(0, pixels - side + 1, _step(side)), pixels - side))
     sums = _running(weights)
     moments = _running(weights * np.arange(pixels)[:, None])
     box = sums[starts + side] - sums[starts]
@@ -165,13 +197,27 @@ def _axis(cells: int, pixels: int, side: int) -> _Axis:
 
 
 def _interpolation(cells: int, pixels: int) -> Floats:
-    """Weights (pixels, cells) of interpolation between cell centres, constant beyond the outermost."""
+    """Weights (pixels, cells) of interpolation between cell centres, constant beyond the outermost.
+
+    Fewer pixels than cells average the cells below them: a point between two centres sees no other cell, and
+    a map whose mass lies in one that no pixel sees would have none.
+    """
+    if pixels < cells:
+        return _shares(cells, pixels)
     centres = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
     lower = np.minimum(centres.astype(np.intp), max(cells - 2, 0))
     weights = np.zeros((pixels, cells))
     weights[np.arange(pixels), lower] = 1 - (centres - lower)
     weights[np.arange(pixels), np.minimum(lower + 1, cells - 1)] += centres - lower
     return weights
+
+
+def _shares(cells: int, pixels: int) -> Floats:
+    """Weights (pixels, cells) of the cells below each pixel, by the part of it that each covers."""
+    edges, starts = np.arange(pixels + 1)[:, None] * cells / pixels, np.arange(cells)
+    covered = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
+    shares: Floats = covered.clip(min=0) * pixels / cells
+    return shares
 
 
 def _running(values: Floats) -> Floats:

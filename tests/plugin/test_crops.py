@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,6 +68,33 @@ def test_windows_against_the_twin(grid, shape, side):
         for other in found[:number]:
             a, b = one.window, other.window
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def averaged(grid, shape):
+    """Repeat every cell until each pixel covers whole ones, and average those."""
+    fine = grid.repeat(shape[0], axis=0).repeat(shape[1], axis=1)
+    return fine.reshape(shape[0], grid.shape[0], shape[1], grid.shape[1]).mean((1, 3))
+
+
+@given(grids, st.data())
+@settings(deadline=None, max_examples=60)
+def test_samples_of_fewer_pixels_than_cells_against_the_twin(grid, data):
+    shape = tuple(data.draw(st.integers(1, cells)) for cells in grid.shape)
+    heat = averaged(grid.clip(min=0).astype(float), shape)
+    np.testing.assert_allclose(enlarge(grid.clip(min=0), shape), heat, atol=1e-6)
+    found = find_windows(grid, shape, (1, 1), max_windows=1)
+    assert bool(found) == (grid.max() > 0)
+    for one in found:
+        assert one.score == pytest.approx(heat.max() / heat.sum(), rel=2e-3)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("shape", "window"), [((1, 1), (0, 0, 1, 1)), ((2, 3), (0, 2, 1, 3))])
+def test_mass_between_the_centres_of_a_tiny_samples_pixels_counts(shape, window):
+    grid = np.zeros((16, 16), np.float32)
+    grid[0, 15] = 1
+    (found,) = find_windows(grid, shape, (1, 1))
+    assert (found.window, found.score) == (window, 1)
 
 
 @given(
@@ -139,6 +168,34 @@ def test_large_samples_move_the_window_by_more_than_a_pixel():
     assert abs((y0 + y1) / 2 - 350) <= 25
     assert abs((x0 + x1) / 2 - 1250) <= 25
     assert (y1 - y0, x1 - x0) == (400, 400)
+
+
+@pytest.mark.parametrize("long", [10_000, 4_097, 16_387])
+@pytest.mark.parametrize("side", [3, 400, 4_000])
+def test_a_long_line_is_searched_on_a_coarser_ruler(long, side):
+    grid = np.random.default_rng(long + side).random((1, 9)).astype(np.float32) ** 4
+    (found,) = find_windows(grid, (1, long), (1, side), max_windows=1)
+    heat = interpolated(grid.astype(float), (1, long))
+    _, x0, _, x1 = found.window
+    assert 0 <= x0 < x1 <= long
+    assert x1 - x0 == side
+    assert found.score == pytest.approx(heat[:, x0:x1].sum() / heat.sum(), rel=5e-3)
+    assert found.score * heat.sum() >= best_sum(heat, (1, side)) * (1 - 5e-3)
+
+
+def test_memory_is_bounded_whatever_the_samples_shape():
+    grid = np.zeros((14, 14), np.float32)
+    grid[3, 11] = 1
+    tracemalloc.start()
+    try:
+        for pixels in (2**26, 2**26 - 1, *range(5_000, 5_200)):
+            (found,) = find_windows(grid, (1, pixels), (1, 8))
+            assert abs(found.window[1] / pixels - 11.5 / 14) < 1e-3
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 20e6
+    assert kept < 5e6
 
 
 @pytest.mark.parametrize(
