@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import os
@@ -13,21 +15,38 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchserve_grpc import GrpcClient
 
 from foveal.archives.mar import write_archive
 from foveal.archives.wrapping import wrap
 from foveal.servers import TorchServe
+from foveal.servers.ports import free_port
+from foveal.servers.settings import Ports
 from foveal.spool import loss_counters, read_segment
 from foveal_handlers.hook.__main__ import install
 
 pytestmark = pytest.mark.slow
 
+PARTS = Path(__file__).parent / "parts"
 HANDLERS = Path(__file__).parents[1] / "handlers" / "wrapped" / "handlers"
 STYLES = {
     "class": "class_handler.py",
     "function": "function_handler.py:other_name",
     "micro": "micro_handler.py",
 }
+IN_BATCHES = b"minWorkers: 1\nmaxWorkers: 1\nbatchSize: 4\nmaxBatchDelay: 20\n"
+ONE_BY_ONE = b"minWorkers: 1\nmaxWorkers: 1\nbatchSize: 1\n"
+#: So long a batch waits for its three requests.
+IN_THREES = b"minWorkers: 1\nmaxWorkers: 1\nbatchSize: 3\nmaxBatchDelay: 500\n"
+ROUTES = {
+    "async": ("async_handler.py", ONE_BY_ONE + b"asyncCommunication: true\n"),
+    "streaming": ("streaming_handler.py", ONE_BY_ONE),
+    "enveloped": ("envelope_handler.py", IN_THREES),
+}
+CLASS = ("class", "class-wrapped")
+#: What the network takes is said here: who says nothing has it learnt from the first request.
+SIZED = {"preprocess": {"size": [16, 16], "channels": 3}}
+JSON = {"Content-Type": "application/json"}
 NETWORK = b"""
 from torch import nn
 
@@ -61,7 +80,7 @@ def weights():
     return out.getvalue()
 
 
-def archive(path, name, handler, yaml=b"minWorkers: 1\nmaxWorkers: 1\nbatchSize: 4\nmaxBatchDelay: 20\n"):
+def archive(path, name, handler, yaml=IN_BATCHES):
     file = handler.partition(":")[0]
     model = {"modelName": name, "handler": handler, "modelVersion": "1.0", "serializedFile": "tiny.pt"}
     manifest = {"model": {**model, "modelFile": "network.py", "configFile": "model-config.yaml"}}
@@ -71,6 +90,7 @@ def archive(path, name, handler, yaml=b"minWorkers: 1\nmaxWorkers: 1\nbatchSize:
         "network.py": NETWORK,
         "tiny.pt": weights(),
         file: HANDLERS / file,
+        "class_base.py": HANDLERS / "class_handler.py",
         "model-config.yaml": yaml,
     }
     with path.open("wb") as target:
@@ -78,17 +98,21 @@ def archive(path, name, handler, yaml=b"minWorkers: 1\nmaxWorkers: 1\nbatchSize:
     return path
 
 
-def picture(seed):
+def picture(seed, side=None):
     rng = np.random.default_rng(seed)
-    shape = (int(rng.integers(12, 40)), int(rng.integers(12, 40)), 3)
+    shape = (side or int(rng.integers(12, 40)), side or int(rng.integers(12, 40)), 3)
     out = io.BytesIO()
     Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(out, ("PNG", "JPEG")[seed % 2])
     return out.getvalue()
 
 
-def samples(spool, model):
+def observed(spool, model):
     files = [path for path in (spool / model).glob("*") if path.suffix in {".open", ".seg"}]
-    return [one.sample.sample for path in files for one in read_segment(path)]
+    return [one.sample for path in files for one in read_segment(path)]
+
+
+def samples(spool, model):
+    return [one.sample for one in observed(spool, model)]
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +120,25 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("wrapped")
 
 
+def put(folder, name, handler, yaml, settings):
+    """Put an archive into the store bare, and once more wrapped under another name."""
+    store = folder / "store"
+    archive(store / f"{name}.mar", name, handler, yaml)
+    renamed = archive(folder / "renamed" / f"{name}.mar", f"{name}-wrapped", handler, yaml)
+    wrap(renamed, store / f"{name}-wrapped.mar", settings)
+
+
 @pytest.fixture(scope="module")
 def server(folder):
     """Serve every style bare and wrapped."""
     for style, handler in STYLES.items():
-        bare = archive(folder / "bare" / f"{style}.mar", style, handler)
-        renamed = archive(folder / "renamed" / f"{style}.mar", f"{style}-wrapped", handler)
-        (folder / "store").mkdir(exist_ok=True)
-        (folder / "store" / bare.name).write_bytes(bare.read_bytes())
-        wrap(renamed, folder / "store" / f"{style}-wrapped.mar")
-    with TorchServe(folder / "store", spool=folder / "spool", logs=folder / "logs") as server:
+        put(folder, style, handler, IN_BATCHES, {"foveal": {"keep": {"metadata": ["case"]}}})
+    for route, (handler, yaml) in ROUTES.items():
+        put(folder, route, handler, yaml, SIZED)
+    paths = os.pathsep.join(filter(None, (str(PARTS / "site"), os.environ.get("PYTHONPATH"))))
+    how = {"ports": Ports(grpc_inference=free_port()), "environ": {"PYTHONPATH": paths}}
+    with TorchServe(folder / "store", spool=folder / "spool", logs=folder / "logs", **how) as server:
+        server.grpc_port = how["ports"].grpc_inference
         yield server
 
 
@@ -143,7 +176,7 @@ def warm(server, models):
         deadline = time.monotonic() + 60
         while "x-foveal-record" not in server.request(f"/predictions/{model}", picture(0)).headers:
             assert time.monotonic() < deadline, model
-            time.sleep(0.5)
+            time.sleep(0.2)
 
 
 def holds(server, folder, count):
@@ -162,13 +195,119 @@ def holds(server, folder, count):
         assert not (folder / "spool" / style).exists()
 
 
-def test_two_hundred_bodies_are_the_same(server, folder):
-    holds(server, folder, 200)
+def test_a_hundred_and_twenty_bodies_are_the_same(server, folder):
+    holds(server, folder, 120)
 
 
 @pytest.mark.full
 def test_three_thousand_bodies_are_the_same(server, folder):
     holds(server, folder, 3000)
+
+
+def text(image):
+    return base64.b64encode(image).decode()
+
+
+def instances(*images):
+    return json.dumps({"instances": [{"data": text(image)} for image in images]}).encode()
+
+
+def inputs(image):
+    one = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [text(image)]}
+    return json.dumps({"id": "mine", "inputs": [one]}).encode()
+
+
+#: How each route is asked for one image: which model, by which path, with which body and headers; how often.
+ASKED = {
+    "async": ("async", "/predictions/{}", bytes, {}, 6),
+    "streaming": ("streaming", "/predictions/{}", bytes, {}, 6),
+    "json": ("enveloped", "/predictions/{}", instances, JSON | {"X-Envelope": "json"}, 3),
+    "kserve v1": ("enveloped", "/v1/models/{}:predict", instances, JSON | {"X-Envelope": "kserve"}, 1),
+    "kserve v2": ("enveloped", "/v2/models/{}/infer", inputs, JSON | {"X-Envelope": "kservev2"}, 1),
+}
+
+
+def noted(folder, model, images):
+    """Give the keys of the records that were made of some images."""
+    seen = {one.sample_sha256: one.sample for one in observed(folder / "spool", model)}
+    return [seen[hashlib.sha256(image).hexdigest()] for image in images]
+
+
+@pytest.mark.parametrize("route", ASKED)
+def test_other_routes_are_answered_alike_and_written_down(server, folder, route):
+    model, path, body, headers, count = ASKED[route]
+    images = [picture(list(ASKED).index(route) * 10 + number, 16) for number in range(count)]
+
+    def ask(name):
+        with ThreadPoolExecutor(3) as pool:
+            return list(pool.map(lambda one: server.request(path.format(name), body(one), headers), images))
+
+    bare, wrapped = ask(model), ask(f"{model}-wrapped")
+    assert {one.status for one in bare} == {200}
+    assert differing([(model, *pair) for pair in zip(bare, wrapped, strict=True)]) == []
+    keys = noted(folder, f"{model}-wrapped", images)
+    assert keys == [one.headers["x-request-id"] for one in wrapped]
+    if route != "streaming":  # its headers have left before there is a record
+        assert keys == [one.headers["x-foveal-record"] for one in wrapped]
+    assert set(loss_counters(folder / "spool" / f"{model}-wrapped")) <= {"explaining"}
+
+
+def in_one_batch(server, model, requests):
+    """Have requests answered in one batch, in this order."""
+    with ThreadPoolExecutor(len(requests)) as pool:
+        running = []
+        for path, data in requests:
+            running.append(pool.submit(server.request, f"/{path}/{model}", data, JSON))
+            time.sleep(0.04)
+        return [one.result() for one in running]
+
+
+def both_in_one_batch(server, requests):
+    bare, wrapped = (in_one_batch(server, model, requests) for model in ("enveloped", "enveloped-wrapped"))
+    assert differing([("enveloped", *pair) for pair in zip(bare, wrapped, strict=True)]) == []
+    assert {one.status for one in bare} == {200}
+    return wrapped
+
+
+def test_several_rows_of_several_requests_in_one_batch(server, folder):
+    images = [picture(seed, 16) for seed in range(120, 126)]
+    cut = [images[:2], images[2:3], images[3:]]
+    answers = both_in_one_batch(server, [("predictions", instances(*own)) for own in cut])
+    assert [len(json.loads(one.body)["predictions"]) for one in answers] == [2, 1, 3]
+    keys = [one.headers["x-foveal-record"] for one in answers]
+    assert len(set(keys)) == 3
+    seen = {
+        one.sample_sha256: (one.sample, one.row) for one in observed(folder / "spool", "enveloped-wrapped")
+    }
+    for key, own in zip(keys, cut, strict=True):
+        assert [seen[hashlib.sha256(one).hexdigest()] for one in own] == [(key, n) for n in range(len(own))]
+
+
+def test_explanations_mixed_with_predictions(server, folder):
+    before = len(samples(folder / "spool", "enveloped-wrapped"))
+    one = instances(picture(130, 16))
+    both_in_one_batch(server, [("predictions", one), ("explanations", one), ("predictions", one)])
+    both_in_one_batch(server, [("explanations", one), ("predictions", one), ("predictions", one)])
+    assert len(samples(folder / "spool", "enveloped-wrapped")) == before
+    assert loss_counters(folder / "spool" / "enveloped-wrapped") == {"explaining": 4}
+
+
+def test_predictions_over_grpc_are_found_by_what_was_sent_along(server, folder):
+    warm(server, ["class-wrapped"])
+    images = {f"case {seed}": picture(seed, 16) for seed in range(140, 144)}
+    with GrpcClient(server.grpc_port) as client:
+        for case, image in images.items():
+            bare, wrapped = (client.predict(name, data=image, case=case.encode()) for name in CLASS)
+            assert bare == wrapped
+        told = {name.lower() for name, _ in client.metadata}
+        parts = [client.stream(name, body=image) for name in ("streaming", "streaming-wrapped")]
+    assert not {"x-foveal-record", "x-request-id"} & told
+    assert parts[0] == parts[1]
+    assert len(parts[0]) == 4
+    found = {one.metadata.get("case"): one for one in observed(folder / "spool", "class-wrapped")}
+    for case, image in images.items():
+        assert found[case].sample_sha256 == hashlib.sha256(image).hexdigest()
+    assert len(noted(folder, "streaming-wrapped", [image])) == 1
 
 
 def test_the_worker_tells_nothing_that_torchserve_would_misread(server, folder):

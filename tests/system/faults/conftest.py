@@ -123,6 +123,9 @@ class Notes:
     def find(self):
         return None
 
+    def made(self, observations):
+        return list(observations)
+
     def add(self, observations, shard):
         new = shard not in self.added
         self.added[shard] = [seen.sample.sample for seen in observations]

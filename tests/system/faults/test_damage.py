@@ -32,15 +32,22 @@ def ends(frames):
     return [0, *accumulate(map(len, frames))]
 
 
-def flipped(data):
+#: Bytes before a frame's payload.
+HEADER = 16
+BITS = (0x01, 0x80, 0xFF)
+
+
+def flipped(data, ends):
+    """Flip every byte, those of headers in every way."""
     for at in range(len(data)):
-        for bits in (0x01, 0x80, 0xFF):
+        in_header = any(0 <= at - start < HEADER for start in ends)
+        for bits in BITS if in_header else BITS[at % 3 :][:1]:
             yield at, data[:at] + bytes([data[at] ^ bits]) + data[at + 1 :]
 
 
 def test_a_flipped_byte_costs_its_own_record_alone(tmp_path, frames, ends):
     file = tmp_path / "x.seg"
-    for at, data in flipped(b"".join(frames)):
+    for at, data in flipped(b"".join(frames), ends):
         file.write_bytes(data)
         reader = read_segment(file)
         hit = sum(at >= end for end in ends) - 1
@@ -153,7 +160,7 @@ def test_every_damage_of_the_thresholds_that_workers_share_lets_them_start(tmp_p
     assert file.restore(rules)
     whole = file.path.read_bytes()
     cuts = [whole[:length] for length in range(len(whole))]
-    for content in [*(data for _, data in flipped(whole)), *cuts]:
+    for content in [*(data for _, data in flipped(whole, [0])), *cuts]:
         file.path.write_bytes(content)
         assert file.restore(rules) in {True, False}
 

@@ -73,7 +73,7 @@ class Clients:
             try:
                 # TorchServe forgets some of a dead worker's requests: nobody ever answers them.
                 url = f"{self.server.inference_url}/predictions/{model}"
-                answer = ask(url, IMAGES[number], seconds=10)
+                answer = ask(url, IMAGES[number], seconds=4)
             except EnvironmentFault:
                 self.failures["no answer"] += 1
                 continue

@@ -90,6 +90,8 @@ def _bombs():
         _png(20_000, 20_000, 8, square),
         _png(2**31 - 1, 2**31 - 1, 8, square),
         _png(8, 8, 8, square),
+        _png(2**22, 1, 8, zlib.compress(bytes(2**22 + 1), 9)),
+        _png(1, 2**17, 8, zlib.compress(bytes(2**18), 9)),
         _png(0, 0, 8, b""),
         _png(16, 16, 8, zlib.compress(bytes(17 * 16)), _chunk(b"zTXt", b"k\0\0" + text)),
         _png(16, 16, 8, zlib.compress(bytes(17 * 16)), _chunk(b"iTXt", b"k\0\1\0\0\0" + text)),
@@ -144,6 +146,7 @@ def wrapped(chance):
             {"body": text[: len(text) // 2] + "é" + text},
             {"body": chance.choice((None, 5, 1.5, [], [1, [2]], {}, {"x": text}, "", True))},
             {"image": bytearray(data)},
+            {"body": bytearray(data), **beside(chance)},
             *({}, None, 7, text, bytearray(data), [bytearray(data)]),
         )
     )
@@ -182,6 +185,13 @@ _SECRET = (
     "X-Unlisted",
     "Site-2",
 )
+
+
+def beside(chance):
+    """What gRPC and forms send along with an image."""
+    told = {name: chance.choice(_STRINGS) for name in chance.sample(_KEPT, 2)}
+    told["label"] = chance.choice(_STRINGS).encode("utf-8", "surrogatepass")
+    return {**told, **{name: f"{SECRET} {chance.random()}".encode() for name in _SECRET}}
 
 
 def headers(chance):

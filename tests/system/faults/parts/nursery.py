@@ -1,7 +1,8 @@
 """Forks writers or shippers and kills every one: ``nursery.py writers|shippers JSON``.
 
 Every other child is killed at a random instant, the rest right before a random one of their own calls of the
-system (writers also in the middle of a write): instants alone would hardly ever meet those.
+system (writers also in the middle of a write): instants alone would hardly ever meet those. Both nurseries
+keep step, so that to the end there is something to ship.
 """
 
 # ruff: noqa: PLC0415 - what a kind of child needs is imported where it is chosen
@@ -23,6 +24,10 @@ CALLS = {
     *("open", "os.rename", "os.remove", "os.mkdir", "os.listdir", "os.scandir", "fcntl.flock"),
     *("shutil.copyfile", "shutil.copymode", "socket.connect", "http.client.send", "sqlite3.connect"),
 }
+
+
+#: So many children one nursery may be ahead of the other.
+LEAD = 5
 
 
 def die():
@@ -90,7 +95,7 @@ def measured(told):
 
 
 def shipped_in_peace(told):
-    path = Path(told["ends"]).with_name("measured")
+    path = Path(f"{told['ends']}.measured")
     child = os.fork()
     if child == 0:
         calls = []
@@ -129,13 +134,56 @@ def doom(kind, chance, calls):
         die_at_call(chance.randrange(calls))
 
 
+class Steps:
+    """How far each nursery is: a file that grows by a byte with every child."""
+
+    def __init__(self, kind, told):
+        (self.other,) = set(told["kills"]) - {kind}
+        self.kills = {one: told["kills"][one] for one in (kind, self.other)}
+        self.files = {one: Path(f"{told['ends']}.{one}.steps") for one in self.kills}
+        self.kind = kind
+
+    def done(self, kind):
+        file = self.files[kind]
+        return file.stat().st_size / self.kills[kind] if file.exists() else 0.0
+
+    def wait(self):
+        """Wait while this nursery is ahead of the other one."""
+        deadline = time.monotonic() + 300
+        while self.done(self.kind) - self.done(self.other) > LEAD / self.kills[self.kind]:
+            assert time.monotonic() < deadline, self.files
+            time.sleep(0.02)
+
+    def wait_for_work(self, folder):
+        """Wait, though not for ever, until there is something to ship."""
+        deadline = time.monotonic() + 2
+        while not waiting(folder) and self.done(self.other) < 1 and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def take(self):
+        with self.files[self.kind].open("a") as file:
+            file.write(".")
+
+
+def waiting(folder):
+    """Tell whether there is a segment to ship, or one in the library that is not deleted yet."""
+    names = [path.name for path in Path(folder).iterdir()]
+    # At most one open segment has a living writer.
+    return any(name.endswith((".seg", ".done")) for name in names) or (
+        sum(name.endswith(".open") for name in names) > 1
+    )
+
+
 def run(kind, told):
-    chance = random.Random(told["seed"])
+    chance, steps = random.Random(told["seed"]), Steps(kind, told)
     if kind == "shippers":
         told |= measured(told)
     live = {"writers": writer, "shippers": shipper}[kind]
-    ends = {}
-    for serial in range(told["kills"]):
+    ends, busy = {}, 0
+    for serial in range(told["kills"][kind]):
+        steps.wait()
+        if kind == "shippers":
+            steps.wait_for_work(told["spool"])
         from_outside, seed = serial % 2 == 0, chance.random()
         child = os.fork()
         if child == 0:
@@ -147,7 +195,9 @@ def run(kind, told):
                 os._exit(1)
         end = await_end(child, chance.random() * told["longest"] if from_outside else 20.0)
         ends[end] = ends.get(end, 0) + 1
-    Path(told["ends"]).write_text(json.dumps(ends))
+        busy += waiting(told["spool"])
+        steps.take()
+    Path(f"{told['ends']}.{kind}").write_text(json.dumps({"ends": ends, "busy": busy}))
 
 
 def await_end(child, seconds):
