@@ -2,29 +2,28 @@
 
 For each sealed segment: read it, add its records under names made from the segment's own (adding them again
 changes nothing), and only then delete it. Cut off between any two steps, the next shipper does the same
-again, with the same result.
+again, with the same result. While one segment is on its way the next is read and its files are made; what is
+written, to MLflow and to the spool, is written segment by segment.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import re
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from foveal.developing import develop
 from foveal.errors import EnvironmentFault, FovealError, UsageError, shown
-from foveal.library import Library, ShardConflictError
-from foveal.library.schema import entries_table, parquet_bytes, samples_table
+from foveal.library import Library, Made, ShardConflictError
+from foveal.library.lookahead import ahead
+from foveal.library.shipments import Shipment, file_name, is_takeable
 from foveal.library.tombstones import Tombstones
-from foveal.records import Observation
 from foveal.spool import SegmentReader, read_segment, seal_abandoned, sealed_segments
 from foveal.spool.segments import (
     DONE,
@@ -205,18 +204,21 @@ class _Shipper:
             done.unlink()
         seal_abandoned(folder)
         segments = sealed_segments(folder)
-        for number, segment in enumerate(segments, start=1):
-            self._ship_segment(segment, library)
-            self._progress(model, number, len(segments))
+        if segments:
+            Tombstones(library.tracking).spared([])  # where MLflow is away nothing is cut and packed in vain
+        with closing(ahead(partial(_load, library), segments)) as shipments:
+            for number, shipment in enumerate(shipments, start=1):
+                self._ship_segment(shipment, library)
+                self._progress(model, number, len(segments))
         if self._report_losses(folder, library) or segments:
             library.publish_note()
 
-    def _ship_segment(self, segment: Path, library: Library) -> None:
-        reader = read_segment(segment)
-        refused = self._add(list(reader), segment.stem, library)
+    def _ship_segment(self, shipment: Shipment, library: Library) -> None:
+        segment, reader = shipment.path, shipment.reader
+        refused = self._add(shipment, library)
         damaged = reader.damaged + refused
         if damaged:
-            library.report_losses(_file_name("damaged", segment.stem), {"damaged": damaged})
+            library.report_losses(file_name("damaged", segment.stem), {"damaged": damaged})
             _quarantine(segment, _what_is_wrong(reader, refused))
         else:
             segment.rename(segment.with_suffix(DONE)).unlink()
@@ -224,27 +226,28 @@ class _Shipper:
         self.shipped.torn += reader.torn
         self.shipped.quarantined += damaged > 0
 
-    def _add(self, observations: list[Observation], segment: str, library: Library) -> int:
-        """Add a segment's records; give the number of those that no library takes."""
+    def _add(self, shipment: Shipment, library: Library) -> int:
+        """Add a segment's records but those erased; give the number of those that no library takes."""
+        spared = Tombstones(library.tracking).spared
         try:
-            return self._add_all(observations, segment, library)
+            return self._add_all(shipment.shards(spared(shipment.observations)), library)
         except (FovealError, OSError):
             raise
         except Exception as fault:
-            takeable = [observation for observation in observations if _is_takeable(observation)]
-            refused = len(observations) - len(takeable)
+            takeable = [observation for observation in shipment.observations if is_takeable(observation)]
+            refused = len(shipment.observations) - len(takeable)
             if not refused:
                 raise
-            _log.warning("%d records of segment %s cannot be kept", refused, shown(segment), exc_info=fault)
-            return refused + self._add_all(takeable, segment, library)
+            name = shown(shipment.path.stem)
+            _log.warning("%d records of segment %s cannot be kept", refused, name, exc_info=fault)
+            return refused + self._add_all(shipment.shards(spared(takeable)), library)
 
-    def _add_all(self, observations: list[Observation], segment: str, library: Library) -> int:
-        """Add records but those erased, shard by shard; a shard that has changed since is refused."""
+    def _add_all(self, shards: Iterable[tuple[str, Made]], library: Library) -> int:
+        """Add shards; one that has changed since it was shipped is refused."""
         refused = 0
-        spared = Tombstones(library.tracking).spared(observations)
-        for shard, group in _shards(map(develop, spared), segment):
+        for name, made in shards:
             try:
-                added = library.add(group, shard)
+                added = library.add(made, name)
             except ShardConflictError:
                 refused += 1
             else:
@@ -259,13 +262,17 @@ class _Shipper:
             with suppress(FileNotFoundError), owned(path) as abandoned:
                 counts = read_losses(path)
                 if counts and counts != self._reported.get(path):
-                    library.report_losses(_file_name(path.stem), counts)
+                    library.report_losses(file_name(path.stem), counts)
                     self._reported[path] = counts
                     news = True
                 if abandoned and abs(time.time() - path.stat().st_mtime) > _NEW_SECONDS:
                     _put_away(path, counts)
         self.shipped.dropped = _sum(self._reported.values())
         return news
+
+
+def _load(library: Library, segment: Path) -> Shipment:
+    return Shipment(segment, read_segment(segment), library.made)
 
 
 def _to_nobody(model: str, done: int, total: int) -> None:
@@ -309,40 +316,6 @@ def _holds_segments(folder: Path) -> bool:
     with suppress(PermissionError):  # such as lost+found, where the spool is a disk of its own
         return folder.name != QUARANTINE and bool(regular_files(folder, _LOCK, OPEN, SEALED, DONE, LOSSES))
     return False
-
-
-def _shards(observations: Iterable[Observation], segment: str) -> Iterator[tuple[str, list[Observation]]]:
-    """Split records into shards of one source, model and configuration, each with a name of its own."""
-    groups: dict[tuple[str, str, str], list[Observation]] = defaultdict(list)
-    for observation in observations:
-        sample = observation.sample
-        groups[sample.source, sample.model_sha256[:12], sample.config_sha256[:12]].append(observation)
-    for parts in sorted(groups):
-        yield _file_name(segment, *parts), groups[parts]
-
-
-def _file_name(*parts: str) -> str:
-    """Make a name that the library takes, whatever somebody called a file in the spool."""
-    name = "-".join(parts)
-    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".-")[-160:].lstrip(".-")
-    if clean == name:
-        return name
-    mark = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]  # different files, different names
-    return f"{mark}-{clean}"
-
-
-def _is_takeable(observation: Observation) -> bool:
-    """Tell whether a library can hold a record: a whole frame may still be of foreign making."""
-    sample = observation.sample
-    if not all(isinstance(text, str) for text in (sample.sample, sample.time, sample.origin or "")):
-        return False
-    try:
-        for _, developed in _shards([develop(observation)], ""):
-            parquet_bytes(samples_table(developed))
-            parquet_bytes(entries_table(developed))
-    except Exception:  # noqa: BLE001 - it is asked because something was raised, whatever it was
-        return False
-    return True
 
 
 def _what_is_wrong(reader: SegmentReader, refused: int) -> str:

@@ -12,7 +12,9 @@ import pytest
 from foveal import shipper as shipping
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.library import Library
+from foveal.library.tombstones import Tombstones
 from foveal.library.tracking import Tracking
+from foveal.library.wanted import Wanted
 from foveal.shipper import ship
 from foveal.spool import Spool
 from foveal.spool.frame import encode_frame
@@ -258,3 +260,58 @@ def test_without_following_a_server_that_is_down_is_an_error_and_keeps_the_spool
     with pytest.raises(EnvironmentFault, match="does not answer"):
         ship(spool_folder, Library("nodules", "http://127.0.0.1:9"))
     assert left_in(spool_folder) == [".seg"]
+
+
+def test_segments_are_written_one_after_the_other_though_the_next_is_made(
+    spool_folder, library, observe, monkeypatch
+):
+    """The lookahead changes nothing of what a kill can find: writes and renames stay in their order."""
+    spool_some(spool_folder, observe, "abc", roll_bytes=1)
+    names = [path.stem for path in sorted(spool_folder.glob("*.seg"))]
+    steps = []
+
+    def noted(what, real):
+        def change(self, path, *args):
+            steps.extend((what, number) for number, name in enumerate(names) if name in f"{self}{path}")
+            return real(self, path, *args)
+
+        return change
+
+    monkeypatch.setattr(Tracking, "put", noted("put", Tracking.put))
+    monkeypatch.setattr(shipping.Path, "rename", noted("rename", shipping.Path.rename))
+    ship(spool_folder, library)
+    assert steps == [
+        (what, number) for number in range(3) for what in ("put", "put", "put", "rename")
+    ]  # two files and the manifest
+
+
+def test_what_is_erased_after_it_was_made_does_not_come_back(spool_folder, library, observe, monkeypatch):
+    library.add([observe("before")], "before")
+    spool_some(spool_folder, observe, "ab", roll_bytes=1)
+    made, add, real = threading.Event(), Library.add, Library.made
+
+    def making(self, observations):
+        held = list(observations)
+        shard = real(self, held)
+        if held[0].sample.sample == "b":
+            made.set()
+        return shard
+
+    def adding(self, *args):
+        if made.wait(30):
+            Tombstones(self.tracking).add(Wanted("request-id", "b"))
+        return add(self, *args)
+
+    monkeypatch.setattr(Library, "made", making)
+    monkeypatch.setattr(Library, "add", adding)
+    assert ship(spool_folder, library).samples == 1
+    assert samples(library) == ["a", "before"]
+    assert left_in(spool_folder) == []
+
+
+def test_while_mlflow_is_away_no_crop_is_cut_in_vain(spool_folder, observe, monkeypatch):
+    spool_some(spool_folder, observe, "ab", roll_bytes=1)
+    monkeypatch.setattr(Library, "made", lambda *_: pytest.fail("made"))
+    with pytest.raises(EnvironmentFault, match="does not answer"):
+        ship(spool_folder, Library("nodules", "http://127.0.0.1:9"))
+    assert left_in(spool_folder) == [".seg", ".seg"]

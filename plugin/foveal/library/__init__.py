@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foveal.library.feature import FeatureLibrary
+from foveal.library.made import Made
 from foveal.library.manifests import Added
 from foveal.library.schema import node_activations, to_entries, to_samples
 from foveal.library.shards import ShardConflictError
@@ -12,6 +13,7 @@ __all__ = [
     "Added",
     "FeatureLibrary",
     "Library",
+    "Made",
     "ShardConflictError",
     "library_names",
     "node_activations",

@@ -45,7 +45,8 @@ LIGHT = pa.schema(
 
 def with_index(samples: pa.Table, entries: pa.Table, hashes: Sequence[bytes]) -> pa.Table:
     """Put the entries of a shard, with hashes of what is heavy in its place, beside its samples."""
-    numbered = entries.append_column("place", pa.array(np.arange(len(entries), dtype=np.int32)))
+    light = entries.select([*_OWN, "sample_at"])  # what is not kept here need not be sorted either
+    numbered = light.append_column("place", pa.array(np.arange(len(entries), dtype=np.int32)))
     numbered = numbered.append_column("digest", pa.array(hashes, pa.binary()))
     numbered = numbered.append_column("dims", pc.list_value_length(entries["vector"]))
     ordered = numbered.sort_by([("sample_at", "ascending"), ("number", "ascending")]).combine_chunks()

@@ -15,6 +15,11 @@ KINDS: tuple[Kind, ...] = ("samples", "entries")
 _VERSION = 1
 
 
+def part_path(kind: Kind, name: str) -> str:
+    """Give the artifact path of a part of the shard of a name."""
+    return f"{kind}/{name}.parquet"
+
+
 @dataclass(frozen=True)
 class Added:
     """What was new to the library."""
@@ -60,7 +65,7 @@ class Shard:
 
     def path(self, kind: Kind) -> str:
         """Give the artifact path of a part."""
-        return f"{kind}/{self.name}.parquet"
+        return part_path(kind, self.name)
 
     def part(self, kind: Kind) -> Part:
         """Give one of the two parts."""

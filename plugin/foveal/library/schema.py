@@ -161,17 +161,26 @@ def _mend(samples: pa.Table, layer: str) -> str:
 
 def parquet_bytes(table: pa.Table) -> bytes:
     """Write a table as Parquet; equal tables give equal bytes."""
+    return bytes(parquet_view(table))
+
+
+def parquet_view(table: pa.Table) -> memoryview:
+    """Write a table as Parquet, without a copy of what is written."""
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
         sink,
         compression={field.name: "none" if _is_bytes(field) else "zstd" for field in table.schema},
-        use_dictionary=[field.name for field in table.schema if pa.types.is_string(field.type)],
+        use_dictionary=[field.name for field in table.schema if _repeats(field)],
         write_statistics=[name for name in ("feature", "id", "sample", "unit") if name in table.column_names],
         row_group_size=_rows_per_group(table),
         version="2.6",
     )
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue())
+
+
+def _repeats(field: pa.Field) -> bool:
+    return bool(pa.types.is_string(field.type)) and field.name != "id"
 
 
 def _is_bytes(field: pa.Field) -> bool:

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +25,11 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from foveal.errors import EnvironmentFault, UsageError
-from foveal.library import schema
-from foveal.library.content import digests, tables_sha256
-from foveal.library.light import with_index
-from foveal.library.manifests import KINDS, Added, Draft, Kind, Part, Shard, counting
+from foveal.library.made import Held, Made, held_by, only
+from foveal.library.manifests import KINDS, Added, Draft, Kind, Shard, counting, part_path
 from foveal.library.sequences import Sequences
 from foveal.library.tracking import Tracking
-from foveal.records import Observation, SampleRecord, Source
-
-#: Source, model and configuration: what the records of a shard have in common.
-Held = tuple[Source, str, str]
+from foveal.records import Observation
 
 _MANIFESTS, _REPLACED = "manifests", "replaced"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")
@@ -123,19 +118,13 @@ class ShardStore:
             self._cache_file(sha256).unlink(missing_ok=True)
         return self._fault(shard.path(kind), "was changed")
 
-    def add(self, observations: Sequence[Observation], name: str) -> Added:
+    def add(self, made: Made, name: str) -> Added:
         """Write a shard; see :meth:`foveal.library.Library.add`."""
         check_file_name(name, "a shard")
-        observations = _unrepeated(observations)
-        if not observations:
+        held, content = made.held, made.content_sha256
+        if held is None or self._holds(name, content):
             return Added()
-        made = _Made(observations)
-        content = made.content_sha256
-        if self._holds(name, content):
-            return Added()
-        first = observations[0].sample
-        held = (first.source, first.model_sha256, first.config_sha256)
-        shard = self._write(made, Draft(name, *held, self._sequences.reserve(name), content))
+        shard = self._write(made, name, lambda: Draft(name, *held, self._sequences.reserve(name), content))
         return Added(shard.samples.rows, shard.entries.rows)
 
     def replace(self, old: Sequence[Shard], observations: Sequence[Observation], name: str) -> Shard:
@@ -165,15 +154,13 @@ class ShardStore:
             If the shards are of several kinds, or the name is taken by other records.
         """
         check_file_name(name, "a shard")
-        observations = _unrepeated(observations)
-        held = _held_by(old, observations)
-        made = _Made(observations)
-        content = made.content_sha256
+        made = Made(observations)
+        held, content = _held_by(old, made), made.content_sha256
         shard = self._present(name)
         if shard is None:
             sequence = max(shard.sequence for shard in old)
             draft = Draft(name, *held, sequence, content, self._replaced_by(old))
-            shard = self._write(made, draft)
+            shard = self._write(made, name, lambda: draft)
         elif (shard.content_sha256, set(shard.replaces) >= {each.name for each in old}) != (content, True):
             raise self._conflict(name)
         self.discard(old, shard)
@@ -190,7 +177,7 @@ class ShardStore:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        """Be patient with MLflow while several threads fetch: each would undo the others' settings."""
+        """Be patient with MLflow while several threads ask: each would undo the others' settings."""
         with self._tracking.connection.moving():
             yield
 
@@ -278,29 +265,15 @@ class ShardStore:
                 self._tracking.delete(shard.path(kind))
             self._tracking.delete(f"{_MANIFESTS}/{shard.name}.json")
 
-    def _write(self, made: _Made, draft: Draft) -> Shard:
-        files = {kind: schema.parquet_bytes(table) for kind, table in made.written().items()}
-        parts = {
-            kind: Part(len(made.tables[kind]), hashlib.sha256(files[kind]).hexdigest()) for kind in KINDS
-        }
-        shard = draft.shard(parts["samples"], parts["entries"])
-        self._tracking.put_all({shard.path(kind): file for kind, file in files.items()})
-        self._tracking.put(f"{_MANIFESTS}/{shard.name}.json", shard.to_json())
+    def _write(self, made: Made, name: str, draft: Callable[[], Draft]) -> Shard:
+        """Write the files, drafting the manifest meanwhile, and the manifest when they are there."""
+        self._tracking.make()
+        with self.moving(), ThreadPoolExecutor(max_workers=1) as pool:
+            drafted = pool.submit(draft)
+            self._tracking.put_all({part_path(kind, name): file for kind, file in made.files.items()})
+            shard = drafted.result().shard(made.parts["samples"], made.parts["entries"])
+            self._tracking.put(f"{_MANIFESTS}/{name}.json", shard.to_json())
         return shard
-
-
-class _Made:
-    """The tables of a shard to be, with their hashes: what is heavy is hashed once."""
-
-    def __init__(self, observations: Sequence[Observation]) -> None:
-        self.tables: dict[Kind, pa.Table] = {kind: schema.TABLES[kind](observations) for kind in KINDS}
-        self._digests = list(digests(self.tables["entries"]))
-        self.content_sha256 = tables_sha256(self.tables, self._digests)
-
-    def written(self) -> dict[Kind, pa.Table]:
-        """Give the tables as they are written."""
-        samples, entries = self.tables["samples"], self.tables["entries"]
-        return {"samples": with_index(samples, entries, self._digests), "entries": entries}
 
 
 def _sha256(file: Path) -> str:
@@ -318,35 +291,9 @@ def cache_folder() -> Path:
     return Path(own) if own else shared / "foveal"
 
 
-def _unrepeated(observations: Iterable[Observation]) -> list[Observation]:
-    """Keep one observation per sample, the last: a server may run a request again after a crash."""
-    kept = {_identity(observation): observation for observation in observations}
-    if kept:
-        _only(_held(o.sample) for o in kept.values())
-    return list(kept.values())
-
-
-def _held_by(old: Sequence[Shard], observations: Sequence[Observation]) -> Held:
+def _held_by(old: Sequence[Shard], made: Made) -> Held:
     """Give what old shards and the records in their place have in common."""
-    return _only([*(_held(shard) for shard in old), *(_held(o.sample) for o in observations)])
-
-
-def _held(record: Shard | SampleRecord) -> Held:
-    return record.source, record.model_sha256, record.config_sha256
-
-
-def _only(held: Iterable[Held]) -> Held:
-    kinds = set(held)
-    if len(kinds) > 1:
-        raise UsageError(
-            "Records of several sources, models or configurations cannot share a shard",
-            "Add them in groups, each under a name of its own",
-        )
-    return kinds.pop()
-
-
-def _identity(observation: Observation) -> tuple[str, int, str]:
-    return (observation.sample.sample, observation.sample.row, observation.sample.sample_sha256)
+    return only([*map(held_by, old), *([made.held] if made.held else [])])
 
 
 def check_file_name(name: str, what: str) -> None:

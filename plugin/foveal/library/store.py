@@ -16,6 +16,7 @@ from foveal.library.catalog import Catalog
 from foveal.library.connection import Connection
 from foveal.library.feature import FeatureLibrary
 from foveal.library.links import Links
+from foveal.library.made import Made
 from foveal.library.manifests import Added
 from foveal.library.neighbours import Neighbour, Neighbours
 from foveal.library.page import Page
@@ -109,13 +110,14 @@ class Library:
         """Say whether there is such a library."""
         return self.tracking.find() is not None
 
-    def add(self, observations: Iterable[Observation], shard: str) -> Added:
+    def add(self, observations: Iterable[Observation] | Made, shard: str) -> Added:
         """Add observations as one shard, all or nothing; doing so again changes nothing.
 
         Parameters
         ----------
         observations
-            Of one source, one model and one configuration. Of several of the same sample the last counts.
+            Of one source, one model and one configuration, or what :meth:`made` has made of them. Of several
+            of the same sample the last counts.
         shard
             The shard's name: the same records always under the same name.
 
@@ -129,11 +131,15 @@ class Library:
         UsageError
             If the shard holds other records, or the observations are of several kinds.
         """
-        held = list(observations)
-        added = self.store.add(held, shard)
-        if held:
-            self._links.model(held[0].sample.model_sha256)
+        made = observations if isinstance(observations, Made) else self.made(observations)
+        added = self.store.add(made, shard)
+        if made.held is not None:
+            self._links.model(made.held[1])
         return added
+
+    def made(self, observations: Iterable[Observation]) -> Made:
+        """Make a shard's files for :meth:`add`, which says more; it asks nobody and may run in a thread."""
+        return Made(observations)
 
     def shards(self) -> list[dict[str, Any]]:
         """List what the library is made of, for provenance.

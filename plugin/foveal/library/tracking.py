@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from foveal.errors import EnvironmentFault, UsageError, nearest
+from foveal.library import wire
 from foveal.library.connection import Connection, mask_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import DatasetInput, Run
 
 #: A library is the MLflow experiment of this name and its own.
 PREFIX = "foveal/"
@@ -27,10 +27,6 @@ ROLE_TAG = "foveal.role"
 SEQUENCE_TAG = "foveal.sequence"
 FIRST_SEQUENCE = '{"number": -1, "shard": ""}'
 NOTE_TAG = "mlflow.note.content"
-
-
-class _MissingError(Exception):
-    """The server says that there is no such artifact."""
 
 
 class Tracking:
@@ -95,10 +91,14 @@ class Tracking:
         """List the names of the files in an artifact folder; none where there is no such folder."""
         return sorted(self.listing(folder))
 
-    def put_all(self, contents: Mapping[str, bytes]) -> None:
-        """Write several artifacts at the same time; see :meth:`put`."""
+    def make(self) -> None:
+        """Make the library where it is not there yet."""
         if self.find() is None:
             self._make()
+
+    def put_all(self, contents: Mapping[str, bytes | memoryview]) -> None:
+        """Write several artifacts at the same time; see :meth:`put`."""
+        self.make()
         with self.connection.moving(), ThreadPoolExecutor(max_workers=2) as pool:
             list(pool.map(self.put, contents, contents.values()))
 
@@ -107,23 +107,18 @@ class Tracking:
         local = self.local(folder)
         if local is not None:
             return _signatures(local)
-        run_id = self.run().info.run_id
-        with self.connection.asking() as client:
-            found = client.list_artifacts(run_id, folder)
+        with self.connection.asking():
+            found = self._repository.list_artifacts(folder)
         return {item.path.rsplit("/", 1)[-1]: str(item.file_size) for item in found if not item.is_dir}
 
-    def put(self, path: str, content: bytes) -> None:
+    def put(self, path: str, content: bytes | memoryview) -> None:
         """Write an artifact, replacing one of the same path.
 
         Where it lies on this machine it is on the disk, not only with the kernel, when this returns.
         """
-        if self.find() is None:
-            self._make()
-        folder, name = path.rsplit("/", 1)
-        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch, self.connection.moving():
-            file = Path(scratch) / name
-            file.write_bytes(content)
-            self._repository.log_artifact(str(file), folder)
+        self.make()
+        with self.connection.moving():
+            wire.send(self._repository, path, content)
         local = self.local(path)
         if local is not None:
             _sync(local, 1 + path.count("/"))
@@ -145,8 +140,12 @@ class Tracking:
         local = self.local(path)
         if local is not None:
             return local.read_bytes()
-        with self.connection.moving():
-            return self._download(path)
+        try:
+            with self.connection.moving():
+                return wire.receive(self._repository, path)
+        except wire.MissingError:
+            fault = f"{path} of library {self.name!r} is missing"
+            raise EnvironmentFault(fault, "Bring it back from a backup of the MLflow store") from None
 
     def peek(self, path: str) -> bytes | None:
         """Read a small artifact, or nothing where there is none; its folder is listed only if need be."""
@@ -155,8 +154,8 @@ class Tracking:
             return local.read_bytes() if local.is_file() else None
         try:
             with self.connection.trying():
-                return self._download(path)
-        except _MissingError:
+                return wire.receive(self._repository, path)
+        except wire.MissingError:
             return None
         except EnvironmentFault:  # some stores answer for what is not there with an error like any other
             folder, name = path.rsplit("/", 1)
@@ -191,26 +190,21 @@ class Tracking:
         shown = DatasetInput(
             Dataset(name, digest, source_type, source), [InputTag("mlflow.data.context", "feature library")]
         )
+        try:
+            self._log_input(shown)
+        except EnvironmentFault:  # of two at once MLflow may refuse one; the same again is known by then
+            self._log_input(shown)
+
+    def _log_input(self, shown: DatasetInput) -> None:
+        run_id = self.run().info.run_id
         with self.connection.asking() as client:
-            client.log_inputs(self.run().info.run_id, [shown])
+            client.log_inputs(run_id, [shown])
 
     def tags(self) -> Mapping[str, str]:
         """Give the run's tags as they are now."""
         run_id = self.run().info.run_id
         with self.connection.asking() as client:
             return dict(client.get_run(run_id).data.tags)
-
-    def _download(self, path: str) -> bytes:
-        """Read a small artifact from where it can only be fetched; the caller holds the connection."""
-        with tempfile.TemporaryDirectory(prefix="foveal-") as scratch:
-            file = Path(scratch) / "artifact"
-            try:
-                self._repository._download_file(path, str(file))
-            except OSError as fault:
-                if getattr(getattr(fault, "response", None), "status_code", None) == 404:
-                    raise _MissingError(path) from None
-                raise
-            return file.read_bytes()
 
     @cached_property
     def _repository(self) -> Any:  # noqa: ANN401 - an ArtifactRepository, without type information

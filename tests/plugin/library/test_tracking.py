@@ -12,6 +12,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import sqlalchemy.exc
 from mlflow import MlflowClient
 
 from foveal.errors import EnvironmentFault, UsageError
@@ -92,6 +93,23 @@ def test_writers_at_the_same_moment_meet_in_one_run(library, tracking_uri, again
         thread.join()
     assert {writer.run_id for writer in writers} == {library.run_id}
     assert library.samples()["sample"].to_pylist() == ["0", "1", "2", "3"]
+
+
+def test_a_data_set_that_two_show_at_once_is_shown_once(library, tracking_uri, again, observe, monkeypatch):
+    """MLflow looks and then inserts: whoever comes between is refused."""
+    library.add([observe("a")], "one")
+    log_inputs, other = MlflowClient.log_inputs, again(library)
+
+    def crossed(self, *args, **kwargs):
+        monkeypatch.setattr(MlflowClient, "log_inputs", log_inputs)
+        again(library).add([observe("b", model_sha256="n" * 64)], "two")
+        raise sqlalchemy.exc.IntegrityError("INSERT INTO datasets", {}, Exception("UNIQUE constraint failed"))
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", crossed)
+    other.add([observe("c", model_sha256="n" * 64)], "three")
+    run = client(tracking_uri).get_run(library.run_id)
+    assert len(run.inputs.dataset_inputs) == 2
+    assert json.loads(run.data.tags["foveal.model_sha256"]) == ["m" * 64, "n" * 64]
 
 
 def test_the_default_store_is_mlflows_own(tmp_path, monkeypatch, observe):
