@@ -3,7 +3,8 @@
     python tests/benchmarks/library_upkeep.py                       # 20,000 entries, seconds
     python tests/benchmarks/library_upkeep.py --entries 1000000     # the figures of the documentation
 
-The library is that of library_scale.py, in a database and a folder of this machine.
+The library is that of library_scale.py, in a database and a folder of this machine. Times are those of the
+clock, with those of the processor in brackets, and the most memory that was taken until then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from library_scale import _fill
+from library_scale import _fill, _memory
 
 from foveal.library import Library
 from foveal.library.compacting import compact
@@ -54,6 +55,11 @@ def _measure(uri: str, folder: Path, merge: bool) -> Iterator[tuple[str, str]]:
         "export 100 entries of each feature",
         _time(lambda: export(Library("scale", uri), folder / "out", "huggingface", limit=100)),
     )
+    yield (
+        "export one feature whole",
+        _time(lambda: export(Library("scale", uri), folder / "all", "webdataset", features=["fc1:3"])),
+    )
+    yield "three facets of a feature", _time(lambda: Library("scale", uri)["contribution"].facets(3))
     if merge:
         yield "compact to 10,000 entries a shard", _time(lambda: compact(Library("scale", uri)))
         yield "erase one request then", _time(lambda: _erase(uri, names[0]))
@@ -64,9 +70,10 @@ def _erase(uri: str, name: str) -> None:
 
 
 def _time(action: Callable[[], Any]) -> str:
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     action()
-    return f"{time.perf_counter() - start:.1f} s"
+    took = f"{time.perf_counter() - wall:.1f} s ({time.process_time() - cpu:.1f} s)"
+    return f"{took}, {_memory():.0f} MB"
 
 
 if __name__ == "__main__":

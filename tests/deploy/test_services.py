@@ -48,6 +48,7 @@ def test_the_unit_starts_the_shipper():
         "follow": True,
         "metrics_port": 9464,
         "metrics_host": "127.0.0.1",
+        "retain_days": None,
         "as_json": False,
     }
     assert any(line.startswith("FOVEAL_SPOOL=") for line in unit_lines("Environment"))

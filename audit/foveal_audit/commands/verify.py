@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from foveal_audit.bundle.schema import Assessment, Findings
 
 _ALTERED = 1
+_WHY_NOT_FINE = (
+    "whoever can write to the bundle can say so of a file: compare with the erasure's receipt, "
+    "then give --allow-redacted"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,15 +36,19 @@ def verify(
         Path | None,
         typer.Option(help="PEM file with the Ed25519 key that must have signed.", show_default=False),
     ] = None,
+    allow_redacted: Annotated[
+        bool, typer.Option("--allow-redacted", help="Take it that samples were erased from the bundle since.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Recompute the hashes, chain, signature and verdicts of BUNDLE.
 
-    Exits with 1 and names each altered file where something does not hold.
+    Exits with 1 and names each altered file where something does not hold. A bundle that samples were erased
+    from is not what was signed either: it also exits with 1, unless --allow-redacted is given.
     """
     result = check(bundle, previous, public_key)
     typer.echo(json.dumps(result, indent=1) if as_json else _as_text(result))
-    if not result["intact"]:
+    if not result["intact"] or (result["redacted"] and not allow_redacted):
         raise typer.Exit(_ALTERED)
 
 
@@ -128,8 +136,9 @@ def _as_text(result: dict[str, Any]) -> str:
     follows = f"follows {result['previous']}" if result["previous"] else "first of its chain"
     lines = [f"{result['files']} files, {derived}", f"chain {result['chain']}, {follows}", signer]
     lines += [f"{name}: {_erased(now)}" for name, now in sorted(result["redacted"].items())]
-    word = "redacted" if result["redacted"] else "intact"
-    return "\n".join([f"{word}  {result['bundle']}", *_indented(lines)])
+    if not result["redacted"]:
+        return "\n".join([f"intact  {result['bundle']}", *_indented(lines)])
+    return "\n".join([f"redacted  {result['bundle']}", *_indented([*lines, _WHY_NOT_FINE])])
 
 
 def _erased(now: str | None) -> str:

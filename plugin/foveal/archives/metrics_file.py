@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -58,7 +58,8 @@ def merge_file(metrics_yaml: Path, folder: Path, missing: Callable[[str], Metric
 def inserted(text: str, metrics: Metrics) -> str:
     """Add metrics to the text of a metrics.yaml; where lines cannot be put in, it is written anew.
 
-    Either way it then means what it meant, and has these metrics at the end of their lists.
+    Either way it then means what it meant, and has these metrics at the end of their lists. They take the
+    place of metrics of the same kind and name.
     """
     if not metrics:
         return text
@@ -71,8 +72,14 @@ def _merged(content: Mapping[str, Any], metrics: Metrics) -> dict[str, Any]:
     """Say what a file is to mean."""
     section = dict(content.get(_SECTION) or {})
     for kind, entries in metrics.items():
-        section[kind] = [*(section.get(kind) or []), *entries]
+        names = {entry["name"] for entry in entries}
+        kept = [entry for entry in section.get(kind) or [] if not _is_named(entry, names)]
+        section[kind] = [*kept, *entries]
     return {**content, _SECTION: section}
+
+
+def _is_named(entry: object, names: Collection[str]) -> bool:
+    return isinstance(entry, dict) and entry.get("name") in names
 
 
 def _means(text: str, content: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +41,10 @@ def ship(
     metrics_host: Annotated[
         str, typer.Option(help="Address of the metrics; they need no password.")
     ] = "127.0.0.1",
+    retain_days: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="DAYS", help="With --follow: erase production samples older than that."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Move what the serving workers saw from SPOOL into the library, exactly once.
@@ -53,19 +57,33 @@ def ship(
     from foveal.shipper import Shipped  # noqa: PLC0415
     from foveal.shipper import ship as run  # noqa: PLC0415
 
-    if metrics_port is not None and not follow:
-        raise UsageError("--metrics-port is for a shipper that goes on", "Add --follow")
+    _check(follow, {"--metrics-port": metrics_port, "--retain-days": retain_days})
     quiet()
     target = None if library is None else Library(library)
     if follow:
         shipped = Shipped()
-        with _until_stopped() as stop, _measured(spool, shipped, metrics_port, metrics_host):
+        measured = _measured(spool, shipped, metrics_port, metrics_host)
+        with _until_stopped() as stop, measured, _kept(shipped, retain_days):
             run(spool, target, follow=True, stop=stop, shipped=shipped)
     else:
         with reporting() as progress:
             shipped = run(spool, target, progress=lambda model, *state: progress(f"shipping {model}", *state))
     report = _report(shipped)
     typer.echo(json.dumps(report) if as_json else _text(report))
+
+
+def _check(follow: bool, given: Mapping[str, float | None]) -> None:
+    """Refuse options that mean nothing to a shipper that ends."""
+    for option, value in given.items():
+        if value is not None and not follow:
+            raise UsageError(f"{option} is for a shipper that goes on", "Add --follow")
+
+
+def _kept(shipped: Shipped, days: float | None) -> AbstractContextManager[None]:
+    """Keep samples for so many days where a number is given, else for ever."""
+    from foveal.commands.retaining import retaining  # noqa: PLC0415 - start-up stays light
+
+    return nullcontext() if days is None else retaining(shipped, days)
 
 
 def _measured(spool: Path, shipped: Shipped, port: int | None, host: str) -> AbstractContextManager[object]:

@@ -15,6 +15,8 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,12 +38,17 @@ _FILE = "catalog.duckdb"
 _LOCK = "catalog.lock"
 #: How often a library that changes while it is read is looked at again.
 _LOOKS = 5
-#: Nothing is fetched from anywhere; threads are few, a server works beside us.
+#: Nothing is fetched from anywhere; threads and memory are few, a server works beside us. What does not fit
+#: into the memory goes to a folder beside the catalog.
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "threads": "2",
+    "memory_limit": "128MB",
+    "checkpoint_threshold": "64MB",  # at the default an update packs its rows time and again
 }
+_OVERFLOW = "overflow-"
+_TOKEN = secrets.token_hex(4)
 
 _T = TypeVar("_T")
 
@@ -147,7 +154,7 @@ class Catalog:
         if self._file.is_file():
             with self._open(read_only=True) as connection:
                 known = updating.state(connection)
-                self._store.recall(updating.manifests(connection) if known else {})
+                self._store.recall(updating.manifests(connection) if updating.is_ours(connection) else {})
         else:
             known = ""
         shards = self._store.shards(listing)
@@ -161,11 +168,17 @@ class Catalog:
     def _open(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         import duckdb  # noqa: PLC0415 - a tenth of a second that a shipper need not spend
 
-        with (
-            self._locked(fcntl.LOCK_SH if read_only else fcntl.LOCK_EX),
-            duckdb.connect(str(self._file), read_only=read_only, config=_SETTINGS) as connection,
-        ):
-            yield connection
+        with self._locked(fcntl.LOCK_SH if read_only else fcntl.LOCK_EX):
+            if not read_only:  # nobody else is at work: what is there a killed process left
+                for left in self.folder.glob(f"{_OVERFLOW}*"):
+                    shutil.rmtree(left, ignore_errors=True)
+            with duckdb.connect(str(self._file), read_only=read_only, config=self._settings) as connection:
+                yield connection
+
+    @property
+    def _settings(self) -> dict[str, str | bool | int | float | list[str]]:
+        """Give the settings, the same for all threads of this process, as DuckDB wants them."""
+        return {**_SETTINGS, "temp_directory": str(self.folder / f"{_OVERFLOW}{os.getpid()}-{_TOKEN}")}
 
     @contextmanager
     def _locked(self, how: int) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from foveal.library.facets import Facet, split
 from foveal.library.query import Query
 from foveal.records import Entry
 
@@ -53,3 +54,30 @@ class FeatureLibrary:
     def sample(self, n: int, seed: int = 0) -> list[Entry]:
         """Draw entries at random, none twice; see :meth:`foveal.library.query.Query.sample`."""
         return self.query().sample(n, seed)
+
+    def facets(self, k: int, seed: int = 0) -> list[Facet]:
+        """Split the entries into groups that are alike: the kinds of things that the feature responds to.
+
+        Groups are those of k-means among the entries' contribution vectors, each of length one, or where they
+        have none among small grey pictures of their crops. Vectors of another model or layer cannot be
+        compared: of several kinds only the entries of the commonest are split. Centres are learned from
+        20,000 entries at most.
+
+        Parameters
+        ----------
+        k
+            How many groups; there are fewer where fewer entries differ.
+        seed
+            The same seed and the same entries give the same facets, however they came into the library.
+
+        Returns
+        -------
+        list of Facet
+            The largest first.
+
+        Raises
+        ------
+        UsageError
+            If `k` is not positive.
+        """
+        return split(self.query(), self.feature, k, seed)

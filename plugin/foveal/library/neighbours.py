@@ -1,8 +1,8 @@
-"""The entries that are most alike, found by an approximate index per space.
+"""The entries that are most alike, found among the points of their space.
 
-The index (usearch, HNSW) lies in the cache beside the catalog and follows it: what is new is added before a
-search, what does not count any more is left out of answers, and once much is gone the index is made anew.
-Searches read it from the disk as they need it. Damaged or deleted, it is made again.
+The points (:mod:`foveal.library.points`) lie in the cache beside the catalog and follow it: what is new is
+added before a search, what does not count any more is left out of answers, and once much is gone they are
+written anew. Damaged or deleted, they are written again.
 """
 
 from __future__ import annotations
@@ -13,35 +13,30 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
-from pyarrow import feather
 
 from foveal.errors import UsageError
 from foveal.library.catalog import Catalog
+from foveal.library.lots import among, lot_of
+from foveal.library.ordering import read_rows, write_rows
+from foveal.library.points import PointFiles
 from foveal.library.query import COUNTS
-from foveal.library.rows import read_heavy
+from foveal.library.rows import heavy_of
 from foveal.library.schema import clean_text
 from foveal.library.shards import ShardStore
 from foveal.library.spaces import APPEARANCE, Points, Space, picture, space_of, unit_length
 
 if TYPE_CHECKING:
     import duckdb
-    from usearch.index import Index
 
-#: Entries that are read and added at once, and shares of gone entries from which on the index is made anew.
+#: Entries that are read and added at once, and the share of gone points from which on they are written anew.
 _AT_ONCE = 2000
 _GONE = 0.25
-#: Among so few entries all are compared, and of so many found ones the index looks for those that are meant.
-_FEW, _MANY = 2000, 20_000
-_KNOBS: dict[str, Any] = {"metric": "cos", "dtype": "f16", "connectivity": 16, "expansion_add": 64}
-_EXPANSION = 128
 
 
 class Neighbour(NamedTuple):
@@ -53,10 +48,9 @@ class Neighbour(NamedTuple):
 
 @dataclass
 class _Indexed:
-    """An index with the ids of its keys, and which of them count, in a state of the catalog."""
+    """The points of a space, and which of them count, in a state of the catalog."""
 
-    index: Index
-    ids: pa.Array
+    points: PointFiles
     counts: NDArray[np.bool_]
     state: str
 
@@ -73,7 +67,7 @@ class Neighbours:
     def __init__(self, catalog: Catalog, store: ShardStore) -> None:
         self._catalog, self._store = catalog, store
         self._open: dict[Space, _Indexed] = {}
-        self._chosen: dict[tuple[str, Space, str], NDArray[np.int64]] = {}
+        self._chosen: dict[tuple[str, Space, str], NDArray[np.bool_]] = {}
 
     def nearest(self, to: str | bytes | ArrayLike, k: int, feature: str | None) -> list[Neighbour]:
         """Find the entries that are most alike; see :meth:`foveal.library.Library.nearest`."""
@@ -83,72 +77,38 @@ class Neighbours:
         if isinstance(to, str):
             return self._of_entry(clean_text(to), k, feature)
         if isinstance(to, bytes):
-            return self._search(self._indexed(APPEARANCE), APPEARANCE, picture(to), k, feature)
+            return self._search(APPEARANCE, picture(to), k, feature)
         point = np.asarray(to, np.float32).ravel()
-        space = self._space_of(point)
-        return self._search(self._indexed(space), space, unit_length(point[None])[0], k, feature)
+        return self._search(self._space_of(point), unit_length(point[None])[0], k, feature)
 
     def _of_entry(self, id_: str, k: int, feature: str | None) -> list[Neighbour]:
         space = self._known_space(id_) or self._space_with(id_)
         indexed = self._indexed(space)
-        key = _key(indexed.ids, id_)
-        point = np.asarray(indexed.index.get(key), np.float32).ravel()
-        found = self._search(indexed, space, point, k + 1, feature)
+        point = indexed.points.point(_row(indexed, id_))
+        found = self._search(space, point, k + 1, feature)
         return [one for one in found if one.id != id_][:k]
 
-    def _search(
-        self, indexed: _Indexed, space: Space, point: Points, k: int, feature: str | None
-    ) -> list[Neighbour]:
-        allowed = self._allowed(indexed, space, feature)
-        wanted = min(k, len(allowed))
-        if wanted == 0:
-            return []
-        if len(allowed) <= _FEW:
-            return self._exact(indexed, allowed, point, wanted)
-        allows = np.zeros(len(indexed.ids), bool)
-        allows[allowed] = True
-        most = wanted
-        while most <= _MANY:
-            found = indexed.index.search(point, most)
-            passed = np.flatnonzero(allows[found.keys])[:wanted]
-            if len(passed) == wanted:
-                return self._named(indexed, found.keys[passed], found.distances[passed])
-            most *= 4
-        return self._exact(indexed, allowed, point, wanted)
+    def _search(self, space: Space, point: Points, k: int, feature: str | None) -> list[Neighbour]:
+        indexed = self._indexed(space)
+        found = indexed.points.nearest(point, k, self._allowed(indexed, space, feature))
+        named = zip(indexed.points.ids(found.rows), found.distances.tolist(), strict=True)
+        return [Neighbour(id_, max(0.0, distance)) for id_, distance in named]
 
-    def _exact(self, indexed: _Indexed, allowed: NDArray[np.int64], point: Points, k: int) -> list[Neighbour]:
-        """Compare with all that are allowed, piece by piece."""
-        distances = [
-            1 - np.asarray(indexed.index.get(piece), np.float32) @ point
-            for piece in np.array_split(allowed, max(1, len(allowed) // _MANY))
-        ]
-        together = np.concatenate(distances)
-        order = np.argsort(together, kind="stable")[:k]
-        return self._named(indexed, allowed[order], together[order])
-
-    def _named(
-        self, indexed: _Indexed, keys: NDArray[Any], distances: NDArray[np.float32]
-    ) -> list[Neighbour]:
-        ids = indexed.ids.take(pa.array(keys.astype(np.int64))).to_pylist()
-        return [Neighbour(id_, max(0.0, float(d))) for id_, d in zip(ids, distances, strict=True)]
-
-    def _allowed(self, indexed: _Indexed, space: Space, feature: str | None) -> NDArray[np.int64]:
-        """Give the keys that may be in the answer; they are kept as long as the library stays as it is."""
+    def _allowed(self, indexed: _Indexed, space: Space, feature: str | None) -> NDArray[np.bool_]:
+        """Say which points may be in the answer; kept as long as the library stays as it is."""
         name = (indexed.state, space, feature or "")
+        if feature is None:
+            return indexed.counts
         if name not in self._chosen:
-            keys = np.flatnonzero(indexed.counts)
-            if feature is not None:
-                units = self._ask("id", space, " AND unit = ?", [clean_text(feature)])["id"]
-                keys = np.intersect1d(keys, pc.index_in(units, indexed.ids).drop_null().to_numpy())
+            lots = self._lots(space, " AND unit = ?", [clean_text(feature)])
             self._chosen = {key: value for key, value in self._chosen.items() if key[0] == indexed.state}
-            self._chosen[name] = keys
+            self._chosen[name] = indexed.counts & among(indexed.points.lots, lots)
         return self._chosen[name]
 
     def _known_space(self, id_: str) -> Space | None:
-        """Give the space of an entry that an index in memory counts."""
+        """Give the space of an entry that points in memory count."""
         for space, indexed in self._open.items():
-            key = _key(indexed.ids, id_) if indexed.state == self._catalog.state else -1
-            if key >= 0 and indexed.counts[key]:
+            if indexed.state == self._catalog.state and _row(indexed, id_) >= 0:
                 return space
         return None
 
@@ -177,68 +137,55 @@ class Neighbours:
             )
         return alike[0]
 
-    def _ask(self, what: str, space: Space, more: str = "", values: list[Any] | None = None) -> pa.Table:
-        condition, own = space.condition
-        text = f"SELECT {what} FROM entries WHERE {condition} AND {COUNTS}{more}"  # noqa: S608 - our own words
-        given = [*own, 0, *(values or [])]
-        return self._catalog.ask(lambda connection: connection.sql(text, params=given).to_arrow_table())
+    def _lots(self, space: Space, more: str = "", values: list[Any] | None = None) -> NDArray[np.uint64]:
+        """Give the lots of the entries of a space that count."""
+        text, given = _text("lot", space, more), [*space.condition[1], 0, *(values or [])]
+        found = self._catalog.ask(lambda connection: connection.sql(text, params=given).to_arrow_table())
+        lots: NDArray[np.uint64] = found["lot"].to_numpy()
+        return lots
 
     def _indexed(self, space: Space) -> _Indexed:
-        """Give the index of a space, with everything in it that counts."""
+        """Give the points of a space, with everything in it that counts."""
         known = self._open.get(space)
         if known is None or known.state != self._catalog.state:
-            places = self._ask("id, shard, place, digest", space, " ORDER BY shard, place")
+            lots = self._lots(space)
             state = self._catalog.state
             with self._locked():
-                index, ids = self._followed(space, places)
-            counts = pc.is_in(ids, places["id"].combine_chunks()).to_numpy(zero_copy_only=False)
-            self._open[space] = known = _Indexed(index, ids, counts, state)
+                points = self._followed(space, lots)
+            self._open[space] = known = _Indexed(points, among(points.lots, lots), state)
         return known
 
-    def _followed(self, space: Space, places: pa.Table) -> tuple[Index, pa.Array]:
-        """Read the index and add what is new; it is kept for the next time."""
-        files = self._files(space)
-        index, ids = _read(files, space)
-        gone = len(ids) - pc.sum(pc.is_in(ids, places["id"].combine_chunks())).as_py() if len(ids) else 0
-        if gone > _GONE * len(ids):
-            index, ids = _empty(space), pa.array([], pa.string())
-        new = places.filter(pc.invert(pc.is_in(places["id"], ids)))
-        if len(new):
-            index = index if not len(ids) else _loaded(files[0], space)
-            ids = pa.concat_arrays([ids, self._add(index, len(ids), space, new)])
-            _write(files, index, ids)
-            index, ids = _read(files, space)
-        return index, ids
-
-    def _add(self, index: Index, start: int, space: Space, places: pa.Table) -> pa.Array:
-        added = []
-        for piece in self._pieces(places):
-            shard = self._catalog.shard(piece["shard"][0].as_py())
-            digest = piece["digest"].combine_chunks()
-            heavy = read_heavy(self._store, shard, piece["place"].to_numpy(), digest)
-            keys = np.arange(start, start + len(piece), dtype=np.uint64)
-            index.add(keys, space.points(heavy))
-            start += len(piece)
-            added.append(piece["id"].combine_chunks().cast(pa.string()))
-        return pa.concat_arrays(added)
-
-    def _pieces(self, places: pa.Table) -> Iterator[pa.Table]:
-        """Cut a table that is ordered by shard into pieces of one shard each."""
-        at = 0
-        for _, group in groupby(places["shard"].to_pylist()):
-            size = len(list(group))
-            for start in range(at, at + size, _AT_ONCE):
-                yield places.slice(start, min(_AT_ONCE, at + size - start))
-            at += size
-
-    def _files(self, space: Space) -> tuple[Path, Path]:
+    def _followed(self, space: Space, lots: NDArray[np.uint64]) -> PointFiles:
+        """Read the points and add what is new; they are kept for the next time."""
         name = hashlib.sha256(repr(astuple(space)).encode()).hexdigest()[:16]
-        folder = self._catalog.folder
-        return folder / f"neighbours-{name}.usearch", folder / f"neighbours-{name}.arrow"
+        stem = self._catalog.folder / f"neighbours-{name}"
+        points = PointFiles(stem, space.dims)
+        if len(points) and 1 - among(points.lots, lots).mean() > _GONE:
+            stem.with_suffix(".json").unlink()
+            points.open()
+        if not among(lots, points.lots).all():
+            with TemporaryFile(dir=self._catalog.folder) as file:
+                self._list_new(space, points, file)
+                with points.growing():
+                    for piece in read_rows(file, _AT_ONCE):
+                        heavy = heavy_of(self._store, self._catalog.shard, piece)
+                        points.add(space.points(heavy), piece["lot"].to_numpy(), piece["id"].to_pylist())
+        return points
+
+    def _list_new(self, space: Space, points: PointFiles, file: IO[bytes]) -> None:
+        """Write down where the entries lie that have no point yet."""
+        new = " AND lot NOT IN (SELECT lot FROM known) ORDER BY shard, place"
+        text, given = _text("id, lot, shard, place, digest", space, new), [*space.condition[1], 0]
+
+        def look(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.register("known", pa.table({"lot": pa.array(np.asarray(points.lots), pa.uint64())}))
+            write_rows(connection.sql(text, params=given).to_arrow_reader(_AT_ONCE), file)
+
+        self._catalog.ask(look)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one process at a time add to the indexes."""
+        """Let one process at a time add points."""
         lock = self._catalog.folder / "neighbours.lock"
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
@@ -248,40 +195,12 @@ class Neighbours:
             os.close(descriptor)
 
 
-def _key(ids: pa.Array, id_: str) -> int:
-    """Give an entry's key; -1 where it has none."""
-    return int(pc.index(ids, pa.scalar(id_, ids.type)).as_py())
+def _text(what: str, space: Space, more: str = "") -> str:
+    """Ask about the entries of a space that count; the values are the space's own and the scope."""
+    return f"SELECT {what} FROM entries WHERE {space.condition[0]} AND {COUNTS}{more}"  # noqa: S608
 
 
-def _empty(space: Space) -> Index:
-    from usearch.index import Index  # noqa: PLC0415 - only those who look for neighbours wait for it
-
-    return Index(ndim=space.dims, expansion_search=_EXPANSION, **_KNOBS)
-
-
-def _loaded(file: Path, space: Space) -> Index:
-    """Read an index as a whole, to add to it."""
-    index = _empty(space)
-    index.load(str(file))
-    return index
-
-
-def _read(files: tuple[Path, Path], space: Space) -> tuple[Index, pa.Array]:
-    """Open an index and its ids; an empty one where they are not there, or not what was written."""
-    index = _empty(space)
-    try:
-        ids = feather.read_table(files[1], memory_map=False)["id"].combine_chunks().cast(pa.string())
-        index.view(str(files[0]))
-    except (OSError, RuntimeError, ValueError, KeyError, pa.ArrowException):
-        return _empty(space), pa.array([], pa.string())
-    whole = len(index) == len(ids) and index.ndim == space.dims
-    return (index, ids) if whole else (_empty(space), pa.array([], pa.string()))
-
-
-def _write(files: tuple[Path, Path], index: Index, ids: pa.Array) -> None:
-    """Put both files in place; cut off in between they do not fit together and are made again."""
-    part = [file.with_name(f"{file.name}.part") for file in files]
-    index.save(str(part[0]))
-    feather.write_feather(pa.table({"id": ids}), str(part[1]), compression="zstd")
-    for file, target in zip(part, files, strict=True):
-        file.replace(target)
+def _row(indexed: _Indexed, id_: str) -> int:
+    """Give the row of an entry's point; -1 where it has none that counts."""
+    rows = np.flatnonzero((indexed.points.lots == np.uint64(lot_of(id_))) & indexed.counts)
+    return int(rows[0]) if len(rows) else -1

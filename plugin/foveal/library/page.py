@@ -10,14 +10,17 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from foveal.library.gallery import Gallery, draw_gallery, empty_sheet
 from foveal.library.manifests import Added
 from foveal.library.shards import ShardStore
 from foveal.library.tracking import NOTE_TAG, Tracking
 from foveal.library.units import Units
 from foveal.records import Source
+
+if TYPE_CHECKING:
+    from foveal.library.gallery import Gallery
 
 #: The sheet has one place, so that drawing it anew leaves no crop behind that was erased.
 GALLERY = "gallery/gallery.png"
@@ -47,6 +50,8 @@ class Page:
         self._tracking.tag(NOTE_TAG, "\n".join(self._lines(counts, losses)))
 
     def _draw(self) -> None:
+        from foveal.library.gallery import draw_gallery, empty_sheet  # noqa: PLC0415 - it brings torch along
+
         made = self._tracking.find() is not None
         self._gallery = draw_gallery(self._store, self._units) if made else None
         if self._gallery is not None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from foveal.errors import UsageError, nearest
 from foveal.library.catalog import Catalog
 from foveal.library.content import HEAVY
-from foveal.library.rows import read_heavy
+from foveal.library.lots import draw_lots
+from foveal.library.ordering import Ordering, read_rows, write_rows
+from foveal.library.rows import heavy_of
 from foveal.library.schema import ENTRIES, clean_text, to_entries
 from foveal.library.shards import ShardStore
+from foveal.library.spaces import Space, space_of
 from foveal.library.updating import moment
 from foveal.records import SOURCES, Entry, Source
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 _INNER = ("sample_at", "number")
 COLUMNS = [name for name in ENTRIES.names if name not in _INNER]
 _PLACE = ("shard", "place", "digest")
+#: Rows of the catalog that are handed over at a time: to draw from, and to be kept.
+_LOTS, _KEPT = 100_000, 10_000
 _ORDER = 'source, sample, "row", sample_sha256, number, id'
 #: What entries can be counted by, beside ``metadata.KEY``.
 _FACETS = {name: f"CAST({name} AS VARCHAR)" for name in ("label", "predicted", "source", "model_sha256")}
@@ -142,12 +147,42 @@ class Query:
             Entries per piece at most.
         """
         wanted = _columns(columns)
-        places = self._light(wanted, "ORDER BY shard, place")
-        ends = np.flatnonzero(pc.not_equal(places["shard"][1:], places["shard"][:-1]).to_numpy()) + 1
-        bounds = [0, *ends.tolist(), len(places)]
-        for start, stop in pairwise(bounds):
-            for at in range(start, stop, size):
-                yield self._complete(places.slice(at, min(size, stop - at)), wanted)
+        with TemporaryFile(dir=self._catalog.folder) as file:
+            self._keep(
+                self._text(_listed(_lights(wanted), self._wanted.units), "ORDER BY shard, place"), file
+            )
+            for light in read_rows(file, size):
+                yield self._complete(light, wanted)
+
+    def ordered(
+        self,
+        columns: Sequence[str] | None = None,
+        size: int = 1000,
+        limit: int | None = None,
+        scratch: Path | None = None,
+    ) -> Iterator[pa.Table]:
+        """Read the entries piece by piece in the order of :meth:`table`; what waits is on the disk.
+
+        Parameters
+        ----------
+        columns, size
+            As for :meth:`batches`.
+        limit
+            At most so many entries, those of the lowest ids.
+        scratch
+            Folder with room for all that is read; the library's cache by default.
+        """
+        wanted, scratch = _columns(columns), scratch or self._catalog.folder
+        rank = f"row_number() OVER (ORDER BY {_ORDER}) - 1 AS rank"
+        chosen = self._text("*", "" if limit is None else f"ORDER BY id LIMIT {int(limit)}")
+        listed = _listed(_lights(wanted), self._wanted.units)
+        text = f"SELECT {rank}, {listed} FROM ({chosen}) AS entries ORDER BY shard, place"  # noqa: S608
+        with TemporaryFile(dir=scratch) as file, TemporaryFile(dir=scratch) as sorting:
+            self._keep(text, file)
+            ordering = Ordering(sorting, size)
+            for light in read_rows(file, size):
+                ordering.add(self._complete(light, wanted), light["rank"])
+            yield from ordering.pieces()
 
     def entries(self) -> list[Entry]:
         """Read the entries, ordered by their sample."""
@@ -168,20 +203,29 @@ class Query:
         UsageError
             If `n` is negative.
         """
+        return to_entries(self.drawn(n, seed))
+
+    def drawn(self, n: int, seed: int = 0, columns: Sequence[str] | None = None) -> pa.Table:
+        """Draw entries at random, as :meth:`sample` does, and give them as a table of some columns."""
         if n < 0:
             raise UsageError(f"{n} entries cannot be drawn", "Ask for 0 or more")
+        wanted = _columns(columns)
 
         def draw(connection: duckdb.DuckDBPyConnection) -> pa.Table:
-            numbers = self._run(connection, "rowid", "ORDER BY id")["rowid"].to_numpy()
-            chosen = np.random.default_rng(seed).permutation(numbers)[:n]
+            lots = connection.sql(self._text("rowid, lot"), params=self._values()).to_arrow_reader(_LOTS)
+            chosen = draw_lots(((batch["rowid"], batch["lot"]) for batch in lots), n, seed)
             connection.register("drawn", pa.table({"number": chosen, "drawn": np.arange(len(chosen))}))
-            light = ", ".join(_quoted(_lights(COLUMNS), self._wanted.units))
             text = (
-                f"SELECT {light} FROM entries JOIN drawn ON entries.rowid = drawn.number ORDER BY drawn.drawn"  # noqa: S608
+                f"SELECT {_listed(_lights(wanted), self._wanted.units)} "  # noqa: S608 - our own words
+                "FROM entries JOIN drawn ON entries.rowid = drawn.number ORDER BY drawn.drawn"
             )
             return connection.sql(text).to_arrow_table()
 
-        return to_entries(self._catalog.settled(lambda: self._complete(self._catalog.ask(draw), COLUMNS)))
+        return self._catalog.settled(lambda: self._complete(self._catalog.ask(draw), wanted))
+
+    def repeated(self) -> list[str]:
+        """List the ids that several of the entries have: those of requests that used an id of another."""
+        return list(self._select("id", "GROUP BY id HAVING count(*) > 1 ORDER BY id")["id"].to_pylist())
 
     def facets(self, by: str) -> dict[str | None, int]:
         """Count the entries by a property, most frequent first.
@@ -196,6 +240,14 @@ class Query:
         found = self._select(f"{key} AS value, count(*) AS n", text, values)
         return dict(zip(found["value"].to_pylist(), found["n"].to_pylist(), strict=True))
 
+    def spaces(self) -> dict[Space, int]:
+        """Count the entries by what they are compared by: vectors of a model and layer, or their looks."""
+        found = self._select("model_sha256, layer, dims, count(*) AS n", "GROUP BY ALL").to_pylist()
+        sizes: Counter[Space] = Counter()
+        for row in found:
+            sizes[space_of(row["model_sha256"], row["layer"], row["dims"])] += row["n"]
+        return dict(sizes)
+
     def _facet(self, by: str) -> tuple[str, list[str]]:
         if by.startswith("metadata."):
             return "metadata[?]", [clean_text(by.removeprefix("metadata."))]
@@ -205,50 +257,40 @@ class Query:
         return known[by], []
 
     def _light(self, columns: Sequence[str], rest: str) -> pa.Table:
-        return self._select(", ".join(_quoted(_lights(columns), self._wanted.units)), rest)
+        return self._select(_listed(_lights(columns), self._wanted.units), rest)
 
     def _select(self, what: str, rest: str = "", values: Sequence[Any] = ()) -> pa.Table:
-        return self._catalog.ask(lambda connection: self._run(connection, what, rest, values))
+        text, given = self._text(what, rest), [*values, *self._values()]
+        return self._catalog.ask(lambda connection: connection.sql(text, params=given).to_arrow_table())
 
-    def _run(
-        self, connection: duckdb.DuckDBPyConnection, what: str, rest: str, values: Sequence[Any] = ()
-    ) -> pa.Table:
-        conditions = [*self._wanted.conditions(), (COUNTS, [self._wanted.scope])]
-        where = " AND ".join(text for text, _ in conditions)
-        given = [*values, *(value for _, own in conditions for value in own)]
-        text = f"SELECT {what} FROM entries WHERE {where} {rest}"  # noqa: S608 - values are passed beside it
-        return connection.sql(text, params=given).to_arrow_table()
+    def _keep(self, text: str, file: IO[bytes]) -> None:
+        """Write the answer to a question about the entries into a file, as it is at this moment."""
+        given = self._values()
+        self._catalog.ask(
+            lambda connection: write_rows(connection.sql(text, params=given).to_arrow_reader(_KEPT), file)
+        )
+
+    def _text(self, what: str, rest: str = "") -> str:
+        """Ask something about the entries; :meth:`_values` are the values in it."""
+        where = " AND ".join(text for text, _ in self._conditions())
+        return f"SELECT {what} FROM entries WHERE {where} {rest}"  # noqa: S608 - values are passed beside it
+
+    def _values(self) -> list[Any]:
+        return [value for _, own in self._conditions() for value in own]
+
+    def _conditions(self) -> list[tuple[str, list[Any]]]:
+        return [*self._wanted.conditions(), (COUNTS, [self._wanted.scope])]
 
     def _complete(self, light: pa.Table, columns: Sequence[str]) -> pa.Table:
         """Add the heavy columns to rows of the catalog, and leave out what was not asked for."""
         schema = pa.schema([ENTRIES.field(name) for name in columns])
         if any(name in HEAVY for name in columns):
-            heavy = self._heavy(light)
+            heavy = heavy_of(self._store, self._catalog.shard, light)
             for name in HEAVY:
                 light = light.append_column(name, heavy[name])
         return light.select(list(columns)).cast(schema).replace_schema_metadata(None)
 
-    def _heavy(self, light: pa.Table) -> pa.Table:
-        shards = light["shard"].to_numpy(zero_copy_only=False)
-        at, digest = light["place"].to_numpy().astype(np.int32), light["digest"].combine_chunks()
-        names, owner = np.unique(shards.astype(str), return_inverse=True)
-        order = np.argsort(owner, kind="stable")
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(names)))]).astype(int)
 
-        def read(name: str, start: int, stop: int) -> pa.Table:
-            rows = order[start:stop]
-            shard = self._catalog.shard(name)
-            return read_heavy(self._store, shard, at[rows], digest.take(pa.array(rows)))
-
-        with self._store.moving(), ThreadPoolExecutor(max_workers=4) as pool:
-            parts = [_HEAVY.empty_table(), *pool.map(read, names.tolist(), bounds[:-1], bounds[1:])]
-        back = np.empty(len(order), np.int64)
-        back[order] = np.arange(len(order))
-        together = pa.concat_tables(parts)
-        return together if np.array_equal(back, np.arange(len(back))) else together.take(pa.array(back))
-
-
-_HEAVY = pa.schema([ENTRIES.field(name) for name in HEAVY])
 _NOTHING: dict[str, Any] = vars(Filter())
 #: Holds for entries whose sample counts in a scope.
 COUNTS = (
@@ -270,11 +312,11 @@ def _lights(columns: Sequence[str]) -> list[str]:
     return [*(name for name in dict.fromkeys(columns) if name not in HEAVY), *_PLACE]
 
 
-def _quoted(columns: Sequence[str], units: bool = True) -> list[str]:
-    return [
+def _listed(columns: Sequence[str], units: bool = True) -> str:
+    return ", ".join(
         f'entries.unit AS "{name}"' if units and name == "feature" else f'entries."{name}"'
         for name in columns
-    ]
+    )
 
 
 def _clean(text: str | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,43 @@ from foveal.library.schema import ENTRIES
 from foveal.library.shards import ShardStore
 
 _SCHEMA = pa.schema([ENTRIES.field(name) for name in HEAVY])
+#: Shards that are read at the same time.
+_READERS = 4
 #: What a file that is no longer what was written may raise.
 _BROKEN = (pa.ArrowException, OSError, ValueError, IndexError)
+
+
+def heavy_of(store: ShardStore, shard: Callable[[str], Shard], light: pa.Table) -> pa.Table:
+    """Read crop, map and vector of entries of any shards, several shards at a time.
+
+    Parameters
+    ----------
+    store, shard
+        Where they are; `shard` gives a shard by its name.
+    light
+        The entries' ``shard``, ``place`` and ``digest``, in the order in which they are wanted.
+
+    Raises
+    ------
+    EnvironmentFault
+        As :func:`read_heavy`.
+    """
+    shards = light["shard"].to_numpy(zero_copy_only=False)
+    at, digest = light["place"].to_numpy().astype(np.int32), light["digest"].combine_chunks()
+    names, owner = np.unique(shards.astype(str), return_inverse=True)
+    order = np.argsort(owner, kind="stable")
+    bounds = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(names)))]).astype(int)
+
+    def read(name: str, start: int, stop: int) -> pa.Table:
+        rows = order[start:stop]
+        return read_heavy(store, shard(name), at[rows], digest.take(pa.array(rows)))
+
+    with store.moving(), ThreadPoolExecutor(max_workers=_READERS) as pool:
+        parts = [_SCHEMA.empty_table(), *pool.map(read, names.tolist(), bounds[:-1], bounds[1:])]
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    together = pa.concat_tables(parts)
+    return together if np.array_equal(back, np.arange(len(back))) else together.take(pa.array(back))
 
 
 def read_heavy(store: ShardStore, shard: Shard, at: NDArray[np.int32], expected: pa.Array) -> pa.Table:

@@ -42,11 +42,14 @@ class Tombstones:
         self._tracking = tracking
 
     def add(self, wanted: Wanted) -> None:
-        """Put up tombstones for what is wanted gone."""
+        """Put up tombstones for what is wanted gone; a later date takes the place of earlier ones."""
         present = set(self._names())
         for file in sorted({self._file(name) for name in wanted.names} | _before(wanted)):
             if file not in present:
                 self._tracking.put(f"{FOLDER}/{file}", json.dumps({"version": 1}).encode())
+        for file in sorted(present):
+            if wanted.by == "before" and _is_covered(file, wanted):
+                self._tracking.delete(f"{FOLDER}/{file}")
 
     def spared(self, observations: Iterable[Observation]) -> list[Observation]:
         """Leave out what was erased.
@@ -96,6 +99,15 @@ def _before(wanted: Wanted) -> set[str]:
         return set()
     moment = datetime.strptime(wanted.value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
     return {f"before-{moment:{_MOMENT}}-{'_'.join(s for s in SOURCES if s in wanted.sources)}.json"}
+
+
+def _is_covered(file: str, wanted: Wanted) -> bool:
+    """Say whether a tombstone means nothing that is not wanted gone anyway; not of the tombstone for it."""
+    found = _BEFORE.fullmatch(file)
+    if found is None or file in _before(wanted):
+        return False
+    moment, sources = _rule(found)
+    return set(sources) <= set(wanted.sources) and is_before(moment, wanted.value)
 
 
 def _rule(found: re.Match[str]) -> tuple[str, tuple[Source, ...]]:

@@ -85,10 +85,6 @@ class Units:
             forgotten.files[f"{FOLDER}/{name}"] = hashlib.sha256(content).hexdigest()
         return forgotten
 
-    def assigned(self) -> list[str]:
-        """List the ids of the entries in the assignment in force."""
-        return list(self.table()["id"].to_pylist())
-
     def _keep(self, table: pa.Table, tag: dict[str, str], mark: str) -> None:
         """Put a smaller assignment of the same audit in force."""
         content = parquet_bytes(table)

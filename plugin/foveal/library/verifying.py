@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -76,15 +77,15 @@ def verify(library: Library, deep: bool = False, progress: Progress | None = Non
     done = Verified()
     shards = library.store.shards()
     done.findings += _cut_manifests(library, shards)
-    known: set[str] = set()
+    named = _Named(library)
     for number, shard in enumerate(shards, start=1):
-        done.findings += _shard(library, shard, deep, known)
+        done.findings += _shard(library, shard, deep, named)
         done.shards += 1
         done.samples += shard.samples.rows
         done.entries += shard.entries.rows
         if progress is not None:
             progress(number, len(shards))
-    done.findings += [*_unreferenced(library, shards), *_units(library, known)]
+    done.findings += [*_unreferenced(library, shards), *named.findings()]
     return done
 
 
@@ -102,7 +103,7 @@ def _cut_manifests(library: Library, shards: list[Shard]) -> Iterator[Finding]:
             yield Finding(f"manifests/{name}", "cannot be read, its shard does not count", _AGAIN)
 
 
-def _shard(library: Library, shard: Shard, deep: bool, known: set[str]) -> Iterator[Finding]:
+def _shard(library: Library, shard: Shard, deep: bool, named: _Named) -> Iterator[Finding]:
     """Check a shard's files, and where they are whole what they say."""
     tables: dict[Kind, pa.Table] = {}
     for kind in KINDS:
@@ -119,7 +120,7 @@ def _shard(library: Library, shard: Shard, deep: bool, known: set[str]) -> Itera
                 yield Finding(path, "is no Parquet file", _RESTORE)
     if len(tables) == len(KINDS):
         yield from _records(shard, tables["samples"], tables["entries"])
-        known.update(tables["entries"]["id"].to_pylist())
+        named.see(tables["entries"]["id"])
         if deep:
             yield from _deep(library, shard, tables)
 
@@ -194,15 +195,27 @@ def _unreferenced(library: Library, shards: list[Shard]) -> Iterator[Finding]:
             )
 
 
-def _units(library: Library, known: set[str]) -> Iterator[Finding]:
-    """Check that the units in force name entries of the library."""
-    try:
-        named = Units(library.tracking, library.store).assigned()
-    except EnvironmentFault as fault:
-        yield Finding("units", fault.fault, "Audit again, or bring it back from a backup of the MLflow store")
-        return
-    strangers = sum(key not in known for key in named)
-    if strangers:
-        yield Finding(
-            "units", f"{strangers:,} of {len(named):,} ids are of no entry", "Audit the library again"
-        )
+class _Named:
+    """The entries that the units in force name, and whether the library has them."""
+
+    def __init__(self, library: Library) -> None:
+        self._faults: list[Finding] = []
+        try:
+            self._ids = Units(library.tracking, library.store).table()["id"].combine_chunks()
+        except EnvironmentFault as fault:
+            mend = "Audit again, or bring it back from a backup of the MLflow store"
+            self._faults = [Finding("units", fault.fault, mend)]
+            self._ids = pa.array([], pa.string())
+        self._seen = np.zeros(len(self._ids), bool)
+
+    def see(self, ids: pa.ChunkedArray) -> None:
+        """Take note of entries of the library."""
+        self._seen |= pc.is_in(self._ids, value_set=ids).to_numpy(zero_copy_only=False)
+
+    def findings(self) -> Iterator[Finding]:
+        """Say what does not hold, once all entries were seen."""
+        yield from self._faults
+        strangers = int((~self._seen).sum())
+        if strangers:
+            what = f"{strangers:,} of {len(self._ids):,} ids are of no entry"
+            yield Finding("units", what, "Audit the library again")

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from foveal.archives.metrics_file import inserted
 from foveal.errors import UsageError
 from foveal.monitoring.names import at
 
@@ -43,21 +44,14 @@ def missing(text: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def merged(text: str) -> str:
-    """Add what a metrics.yaml lacks of our metrics.
+    """Add what a metrics.yaml lacks of our metrics, in place of what it declares with other dimensions.
 
     Raises
     ------
     UsageError
         When it is no such file.
     """
-    lacking = missing(text)
-    content = yaml.safe_load(text) or {}
-    section = dict(content.get(SECTION) or {})
-    for kind, entries in lacking.items():
-        names = {entry["name"] for entry in entries}
-        kept = [entry for entry in section.get(kind) or [] if entry.get("name") not in names]
-        section[kind] = [*kept, *entries]
-    return str(yaml.safe_dump({**content, SECTION: section}, sort_keys=False))
+    return inserted(text, missing(text))
 
 
 def as_yaml(metrics: dict[str, list[dict[str, Any]]]) -> str:

@@ -1,5 +1,6 @@
 """foveal verify."""
 
+import hashlib
 import json
 
 import pytest
@@ -135,3 +136,25 @@ def test_the_previous_bundle_is_checked_when_given(run, bundle, result, tmp_path
     outcome = run(bundle, "--previous", later)
     assert outcome.exit_code == 1
     assert f"manifest.json: does not follow {later}" in outcome.output
+
+
+def test_a_redacted_bundle_is_not_taken_for_what_was_signed(run, bundle):
+    """Anybody who can write to the folder can claim an erasure, so somebody has to say that there was one."""
+    change = {"was": hashlib.sha256((bundle / "report.html").read_bytes()).hexdigest(), "now": None}
+    (bundle / "report.html").unlink()
+    redaction = {"erasure": "e", "when": "2026-03-01T00:00:00Z", "why": "w", "files": {"report.html": change}}
+    (bundle / "redactions.json").write_text(json.dumps({"redactions": [redaction]}))
+    outcome = run(bundle)
+    assert outcome.exit_code == 1
+    lines = outcome.output.splitlines()
+    assert lines[0] == f"redacted  {bundle}"
+    told = "  report.html: taken out when samples were erased; what it said before cannot be checked"
+    assert lines[-2] == told
+    assert lines[-1] == (
+        "  whoever can write to the bundle can say so of a file: compare with the erasure's receipt, "
+        "then give --allow-redacted"
+    )
+    assert run(bundle, "--allow-redacted").exit_code == 0
+    assert json.loads(run(bundle, "--json").output)["redacted"] == {"report.html": None}
+    (bundle / "coverage.csv").unlink()
+    assert run(bundle, "--allow-redacted").exit_code == 1

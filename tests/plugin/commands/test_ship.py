@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from itertools import count
 
 import pytest
@@ -106,10 +107,36 @@ def test_following_ends_in_order_when_it_is_told_to(tmp_path, observe, name, tra
     assert len(Library(name, tracking_uri).samples()) == 2
 
 
-def test_metrics_are_for_a_shipper_that_goes_on(run, tmp_path):
-    done = run(tmp_path, "--metrics-port", 0)
+@pytest.mark.parametrize("option", ["--metrics-port", "--retain-days"])
+def test_some_options_are_for_a_shipper_that_goes_on(run, tmp_path, option):
+    done = run(tmp_path, option, 0)
     assert done.exit_code == 2
-    assert "--metrics-port is for a shipper that goes on. Add --follow." in done.stderr
+    assert f"{option} is for a shipper that goes on. Add --follow." in done.stderr
+
+
+@pytest.mark.slow
+def test_a_shipper_that_follows_erases_what_has_grown_old(tmp_path, observe, name, tracking_uri):
+    now = datetime.now(timezone.utc)
+    with Spool(tmp_path / name) as spool:
+        spool.append(observe("old", time=f"{now - timedelta(days=31):%Y-%m-%dT%H:%M:%SZ}"))
+        spool.append(observe("new", time=f"{now - timedelta(days=29):%Y-%m-%dT%H:%M:%SZ}"))
+    program = f"import sys; sys.path[:0] = {sys.path!r}; from foveal.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "ship", tmp_path, "--follow", "--retain-days", "30"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": tracking_uri},
+    )
+    try:
+        told = next(line for line in process.stderr if line.startswith("Retention"))
+        assert told == f"Retention of 30 days: {name}: 1 samples erased\n"
+        assert Library(name, tracking_uri).samples()["sample"].to_pylist() == ["new"]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_shipper_that_follows_can_be_scraped(tmp_path, observe, name):

@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from foveal.library import Library
+from foveal.library import Library, updating
 
 
 def catalog(cache):
@@ -69,6 +70,72 @@ def test_without_a_place_to_keep_it_the_catalog_lasts_as_long_as_the_library(
     taken.write_text("a file, no folder")
     monkeypatch.setenv("FOVEAL_CACHE_DIR", str(taken))
     assert again(filled).query(feature="fc1:7").count() == 3
+
+
+def test_an_update_that_is_cut_off_anywhere_goes_on(library, again, observe, monkeypatch):
+    """After each transaction in turn; what was in stays in, and the answers are those of one at once."""
+    library.add([observe("a", label="first"), observe("b")], "one")
+    library.add([observe("a", label="second")], "two")
+    library.add([observe("c")], "three")
+    library.assign({library.query(sample="c", feature="contribution").ids()[0]: "contribution:4"}, "audit")
+    expected = (library.features(), library.query(sample="a").facets("label"), library.query().table())
+    monkeypatch.setattr(updating, "_AT_ONCE", 1)
+    whole, arrive, arrived = updating._whole, updating._arrive, []
+    monkeypatch.setattr(
+        updating, "_arrive", lambda c, shards, s: arrived.extend(shards) or arrive(c, shards, s)
+    )
+    for allowed in range(9):
+        library.forget_index()
+        left = iter(range(allowed))
+
+        @contextmanager
+        def cut(connection, left=left):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            with whole(connection):
+                yield
+
+        monkeypatch.setattr(updating, "_whole", cut)
+        with suppress(KeyboardInterrupt):
+            again(library).query().count()
+        monkeypatch.setattr(updating, "_whole", whole)
+        view = again(library)
+        assert (view.features(), view.query(sample="a").facets("label")) == expected[:2]
+        assert view.query().table().equals(expected[2])
+        assert sorted(shard.name for shard in arrived) == ["one", "three", "two"]
+        arrived.clear()
+
+
+def test_another_assignment_takes_the_place_of_the_one_before(library, again, observe, monkeypatch):
+    monkeypatch.setattr(updating, "_AT_ONCE", 1)
+    for name in "abc":
+        library.add([observe(name)], name)
+    ids = {name: library.query(sample=name, feature="contribution").ids()[0] for name in "abc"}
+    library.assign({ids["a"]: "contribution:1", ids["b"]: "contribution:2"}, "first")
+    assert library.features() == {"contribution": 1, "contribution:1": 1, "contribution:2": 1, "fc1:7": 3}
+    library.assign({ids["b"]: "contribution:1", ids["c"]: "contribution:1"}, "second")
+    library.add([observe("d")], "d")
+    for view in (library, again(library)):
+        assert view.features() == {"contribution": 2, "contribution:1": 2, "fc1:7": 4}
+
+
+def test_what_does_not_fit_into_memory_lies_beside_the_catalog_and_goes(filled, again, cache):
+    (folder,) = (path.parent for path in cache.rglob("catalog.duckdb"))
+    left = folder / "overflow-99-killed"
+    left.mkdir()
+    (left / "duckdb_temp_storage-0.tmp").touch()
+    view = again(filled)
+    place = view._catalog.ask(
+        lambda connection: connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]
+    )
+    limit = view._catalog.ask(
+        lambda connection: connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    )
+    assert Path(place).parent == folder
+    assert limit == "122.0 MiB"
+    filled.store.replace(filled.store.shards()[1:], [], "none")
+    assert view.query().count() == 4
+    assert not left.exists()
 
 
 def test_manifests_are_read_once(filled, again, observe, monkeypatch):
@@ -141,7 +208,7 @@ def test_several_processes_share_one_catalog(filled, cache):
 
 def test_the_index_can_be_dropped_at_once(filled, cache):
     filled.nearest(filled.query().ids()[0], 1)
-    assert len(list(cache.rglob("neighbours-*"))) == 2
+    assert len(list(cache.rglob("neighbours-*"))) == 5
     filled.forget_index()
     assert [path.suffix for path in cache.rglob("*") if path.is_file()] in ([".lock"], [".lock", ".lock"])
     assert Library(filled.name, filled.tracking_uri).query().count() == 6

@@ -119,7 +119,7 @@ def _killed_at(step, name, uri):
 @pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.full)])
 def test_compacting_may_be_killed_at_every_step(tracking_uri, observe, stride):
     for step in range(0, 100, stride):
-        library = Library(f"cut {step}", tracking_uri)
+        library = Library(f"cut {step} by {stride}", tracking_uri)
         for number in range(5):
             library.add([observe(f"s{number}"), observe("again")], f"s{number}")
         before = seen(library)

@@ -152,7 +152,11 @@ def test_many_rows_make_several_files(nodules, tmp_path, monkeypatch):
     monkeypatch.setattr("foveal.library.exporting.huggingface.FILE_ROWS", 3)
     export(nodules, tmp_path / "out", "huggingface")
     rows = {path.name: len(pq.read_table(path)) for path in sorted((tmp_path / "out" / "data").iterdir())}
-    assert rows == {"production-00000.parquet": 4, "training-00000.parquet": 2}
+    assert rows == {
+        "production-00000.parquet": 3,
+        "production-00001.parquet": 1,
+        "training-00000.parquet": 2,
+    }
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -190,8 +194,29 @@ def test_names_stay_different():
     odd = [*HOSTILE, "", "%2E", "ü" * 201, "a/b", "a%2Fb", "A"]
     assert len({file_name(name) for name in odd}) == len(set(odd))
     assert max(len(file_name(name)) for name in odd) < 200
-    keys = Keys()
+    keys = Keys(["x"])
     assert [keys.give("x"), keys.give("x"), keys.give("y")] == ["x", "x~2", "y"]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_entries_of_one_id_get_files_of_their_own(library, observe, tmp_path, kind):
+    """A request that uses the id of another one makes ids anew that are there already."""
+    library.add([observe("a"), observe("a", sample_sha256="other")], "one")
+    done = export(library, tmp_path / "out", kind)
+    assert done.features == {"contribution": 2, "fc1:7": 2}
+    if kind == "folders":
+        assert len(list((tmp_path / "out").rglob("*.png"))) == 4
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_does_not_fit_into_memory_is_written_the_same(library, observe, tmp_path, monkeypatch, kind):
+    for number in range(3):
+        library.add([observe(f"{name}{number}") for name in "cab"], f"shard-{number}")
+    export(library, tmp_path / "one", kind)
+    monkeypatch.setattr("foveal.library.ordering._RUN", 1)
+    export(library, tmp_path / "two", kind)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert not list((tmp_path / "two").glob(".*"))
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveal.errors import UsageError
-from foveal.library import Library, shards, to_entries
+from foveal.library import Library, to_entries
 from foveal.library.query import Filter
 from foveal.library.schema import clean_text
 from foveal.library.updating import moment
@@ -176,11 +177,43 @@ def test_a_query_gives_the_entries_themselves(library, again, observe):
     assert repr(query) == "Query(feature='contribution')"
 
 
-def test_the_draw_is_a_permutation_of_the_sorted_ids(library, observe):
-    library.add([observe(str(n)) for n in range(20)], "one")
+def test_the_draw_depends_on_the_ids_and_the_seed_alone(library, again, observe):
+    observations = [observe(str(n)) for n in range(20)]
+    library.add(observations[:15], "one")
+    library.add(observations[15:], "two")
+    other = Library(f"{library.name} in another order", library.tracking_uri)
+    other.add(observations[::-2], "odd")
+    other.add(observations[-2::-2], "even")
+    drawn = [entry.id for entry in library.query(feature="fc1:7").sample(5, seed=3)]
+    assert [entry.id for entry in other.query(feature="fc1:7").sample(5, seed=3)] == drawn
+    whole = again(library).query(feature="fc1:7").drawn(50, 3, ["id"])["id"].to_pylist()
+    assert whole[:5] == drawn
+    assert sorted(whole) == library.query(feature="fc1:7").ids()
+    assert whole != library.query(feature="fc1:7").drawn(50, 4, ["id"])["id"].to_pylist()
+    assert library.query(feature="none").sample(3) == library.query().sample(0) == []
+
+
+def test_entries_come_in_order_a_piece_at_a_time(library, observe, monkeypatch):
+    """The order of the table, through runs of a few rows; and of a choice those of the lowest ids."""
+    monkeypatch.setattr("foveal.library.ordering._RUN", 1)
+    for number in range(4):
+        library.add([observe(f"{name}{number}") for name in "cab"], f"shard-{number}")
     query = library.query(feature="fc1:7")
-    expected = np.random.default_rng(3).permutation(20)[:5]
-    assert [entry.id for entry in query.sample(5, seed=3)] == [query.ids()[place] for place in expected]
+    pieces = list(query.ordered(size=5))
+    assert [len(piece) for piece in pieces] == [5, 5, 2]
+    assert pa.concat_tables(pieces).combine_chunks().equals(query.table().combine_chunks())
+    (chosen,) = query.ordered(["id", "sample"], limit=3)
+    assert sorted(chosen["id"].to_pylist()) == query.ids()[:3]
+    assert chosen["sample"].to_pylist() == sorted(chosen["sample"].to_pylist())
+    assert list(library.query(feature="none").ordered()) == []
+
+
+def test_ids_that_several_entries_have_are_known(library, observe):
+    library.add(
+        [observe("a", features=("fc1:7",)), observe("a", features=("fc1:7",), sample_sha256="other")], "one"
+    )
+    library.add([observe("b", features=("fc1:7",))], "two")
+    assert library.query().repeated() == [library.query(sample="a").ids()[0]]
 
 
 def test_entries_are_counted_by_a_property(library, observe):
@@ -241,7 +274,7 @@ def test_of_a_large_shard_only_what_was_asked_for_is_read_and_checked(library, a
 
 
 def test_a_shard_of_an_older_foveal_is_read_too(library, again, observe, monkeypatch):
-    monkeypatch.setattr(shards, "with_index", lambda samples, entries, hashes: samples)
+    monkeypatch.setattr("foveal.library.made.with_index", lambda samples, entries, hashes: samples)
     library.add([observe("a"), observe("b")], "one")
     monkeypatch.undo()
     library.add([observe("c")], "two")

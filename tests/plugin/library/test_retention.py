@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from foveal.errors import UsageError
 from foveal.library.retention import retain
+from foveal.library.tombstones import Tombstones
 
 NOW = datetime(2026, 3, 31, tzinfo=timezone.utc)
 
@@ -26,6 +27,19 @@ def test_old_production_goes_and_training_stays(library, observe):
     retain(library, 30, now=NOW, sources=("training",), keep_events=False)
     assert library.samples()["sample"].to_pylist() == ["new"]
     assert len(list((Path(library.url) / "events").iterdir())) == 1
+
+
+def test_only_the_latest_date_is_kept_on_the_list(library, observe):
+    """A timer does this for years: the dates that mean nothing any more go."""
+    library.add([observe("new", time="2026-03-30T00:00:00Z")], "one")
+    for day in (1, 2, 3):
+        retain(library, 30, now=NOW + timedelta(days=day))
+    retain(library, 40, now=NOW)
+    retain(library, 20, now=NOW, sources=("training", "production"))
+    files = sorted(path.name for path in (Path(library.url) / "tombstones").iterdir())
+    assert files == ["before-20260311T000000Z-training_production.json"]
+    erased = observe("late", time="2026-03-10T23:59:59Z"), observe("kept", time="2026-03-11T00:00:00Z")
+    assert [one.sample.sample for one in Tombstones(library.tracking).spared(erased)] == ["kept"]
 
 
 def test_days_have_to_be_some(library):

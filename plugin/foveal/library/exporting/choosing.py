@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from foveal.errors import UsageError
 from foveal.records import Source
@@ -17,9 +16,13 @@ if TYPE_CHECKING:
 
 
 def choose(
-    library: Library, features: Sequence[str] = (), source: Source | None = None, limit: int | None = None
+    library: Library,
+    features: Sequence[str] = (),
+    source: Source | None = None,
+    limit: int | None = None,
+    scratch: Path | None = None,
 ) -> Iterator[pa.Table]:
-    """Read the chosen entries, a table per feature in the order of the features' names.
+    """Read the chosen entries, feature by feature in the order of their names, a small table at a time.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def choose(
     limit
         At most so many of each feature: those of the lowest ids, which is as good as drawn at random and
         does not depend on how they came into the library.
+    scratch
+        Folder with room for the entries of a feature while they are put in order.
 
     Raises
     ------
@@ -41,18 +46,9 @@ def choose(
     names = [library[feature].feature for feature in features] or list(library.features())
     found = False
     for name in dict.fromkeys(names):
-        table = _first(library.entries(name, source), limit)
-        if len(table):
+        for table in library.query(feature=name, source=source).ordered(limit=limit, scratch=scratch):
             found = True
             yield table
     if not found:
         chosen = f" of source {source}" if source else ""
         raise UsageError(f"Library {library.name!r} has no entries{chosen}", "Look with: foveal library show")
-
-
-def _first(entries: pa.Table, limit: int | None) -> pa.Table:
-    """Keep the entries of the lowest ids, in the order they had."""
-    if limit is None or len(entries) <= limit:
-        return entries
-    lowest = pc.sort_indices(entries["id"]).to_numpy()[:limit]
-    return entries.take(pa.array(np.sort(lowest)))

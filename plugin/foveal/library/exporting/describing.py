@@ -8,12 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
+#: Column of the names that entries have in an export.
+KEY = "key"
 _ARRAYS = ("crop", "map", "map_shape", "vector")
 
 
 def described(entries: pa.Table) -> Iterator[dict[str, Any]]:
     """Give the plain fields of each entry: numbers, texts, the window as a list, metadata as a mapping."""
-    for row in entries.drop_columns(list(_ARRAYS)).to_pylist():
+    for row in entries.drop_columns([*_ARRAYS, KEY]).to_pylist():
         yield {**row, "metadata": dict(row["metadata"])}
 
 

@@ -14,15 +14,18 @@ import pyarrow as pa
 
 from foveal.errors import EnvironmentFault, UsageError, nearest
 from foveal.library.exporting.choosing import choose
+from foveal.library.exporting.describing import KEY
 from foveal.library.exporting.folders import write_folders
 from foveal.library.exporting.huggingface import write_huggingface
+from foveal.library.exporting.naming import Keys
 from foveal.library.exporting.webdataset import write_webdataset
 from foveal.records import Source
 
 if TYPE_CHECKING:
     from foveal.library.store import Library
 
-#: Writes entries, given as a table per feature, into a folder; the last argument is the library's name.
+#: Writes entries into a folder, a small table of one feature at a time, each entry with a ``key`` of its own
+#: that names its files; the last argument is the library's name.
 Writer = Callable[[Iterable[pa.Table], Path, str], None]
 FORMATS: dict[str, Writer] = {
     "folders": write_folders,
@@ -83,15 +86,24 @@ def export(
         raise UsageError(f"{kind!r} is no format of an export", nearest(kind, FORMATS))
     exported = Exported(out, {})
     with _published(out) as folder:
-        FORMATS[kind](_counted(choose(library, features, source, limit), exported), folder, library.name)
+        chosen = choose(library, features, source, limit, scratch=folder)
+        FORMATS[kind](_keyed(_counted(chosen, exported), library), folder, library.name)
         exported.files = sum(path.is_file() for path in folder.rglob("*"))
     return exported
 
 
 def _counted(tables: Iterable[pa.Table], exported: Exported) -> Iterator[pa.Table]:
     for table in tables:
-        exported.features[table["feature"][0].as_py()] = len(table)
+        feature = table["feature"][0].as_py()
+        exported.features[feature] = exported.features.get(feature, 0) + len(table)
         yield table
+
+
+def _keyed(tables: Iterable[pa.Table], library: Library) -> Iterator[pa.Table]:
+    keys = Keys(library.query().repeated())
+    for table in tables:
+        names = [keys.give(key) for key in table["id"].to_pylist()]
+        yield table.append_column(KEY, pa.array(names, pa.string()))
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from foveal.library.exporting.describing import described, flat
-from foveal.library.exporting.naming import Keys, file_name
+from foveal.library.exporting.describing import KEY, described, flat
+from foveal.library.exporting.naming import file_name
 from foveal.library.exporting.packing import packed
 
 TABLE = "metadata.csv"
@@ -17,12 +17,12 @@ TABLE = "metadata.csv"
 
 def write_folders(tables: Iterable[pa.Table], folder: Path, name: str) -> None:  # noqa: ARG001 - one of a table
     """Write ``FEATURE/ID.png`` and ``metadata.csv``, whose ``file_name`` leads to the crop."""
-    keys = Keys()
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         table: csv.DictWriter[str] | None = None
         for entries in tables:
-            for fields, crop in zip(described(entries), entries["crop"], strict=True):
-                path = f"{file_name(fields['feature'])}/{keys.give(fields['id'])}.png"
+            rows = zip(described(entries), entries[KEY], entries["crop"], strict=True)
+            for fields, key, crop in rows:
+                path = f"{file_name(fields['feature'])}/{key}.png"
                 row = {"file_name": path, **flat(fields)}
                 table = table or _begun(csv.DictWriter(file, list(row), lineterminator="\n"))
                 table.writerow(row)

@@ -6,8 +6,9 @@ One split per source. Crops are a column of the type Image, as its own bytes; th
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from foveal.library.exporting.naming import Keys
+from foveal.library.exporting.describing import KEY
 from foveal.library.exporting.packing import packed
 from foveal.records import SOURCES
 
@@ -32,35 +33,56 @@ _PLAIN = (
 def write_huggingface(tables: Iterable[pa.Table], folder: Path, name: str) -> None:
     """Write ``data/SOURCE-00000.parquet`` and so on, and ``README.md``."""
     (folder / "data").mkdir()
-    counts: Counter[str] = Counter()
-    numbers: Counter[str] = Counter()
-    for source, batch in _files(tables):
-        path = folder / "data" / f"{source}-{numbers[source]:05d}.parquet"
-        pq.write_table(batch, path, compression="zstd", row_group_size=1000)
-        numbers[source] += 1
-        counts[source] += len(batch)
+    with ExitStack() as files:
+        splits: dict[str, _Split] = {}
+        for entries in tables:
+            rows = _rows(entries)
+            for source in SOURCES:
+                own = rows.filter(pc.equal(entries["source"], source))
+                if len(own):
+                    if source not in splits:
+                        splits[source] = files.enter_context(_Split(folder / "data", source))
+                    splits[source].write(own)
+    counts = Counter({source: split.rows for source, split in splits.items()})
     (folder / "README.md").write_text(_card(name, counts), encoding="utf-8")
 
 
-def _files(tables: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
-    """Collect rows of each source until a file is full."""
-    keys = Keys()
-    waiting: dict[str, list[pa.Table]] = defaultdict(list)
-    for entries in tables:
-        rows = _rows(entries, keys)
-        for source in SOURCES:
-            own = rows.filter(pc.equal(entries["source"], source))
-            waiting[source] += [own.slice(at, FILE_ROWS) for at in range(0, len(own), FILE_ROWS)]
-            if sum(map(len, waiting[source])) >= FILE_ROWS:
-                yield source, pa.concat_tables(waiting.pop(source))
-    for rest_of, rest in sorted(waiting.items()):
-        if rest:
-            yield rest_of, pa.concat_tables(rest)
+class _Split:
+    """The files of one source: rows go in as they come, and a full file is followed by the next."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        self._folder, self._source = folder, source
+        self._file: pq.ParquetWriter | None = None
+        self.rows = 0
+
+    def __enter__(self) -> _Split:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows."""
+        while len(rows):
+            if self._file is None:
+                path = self._folder / f"{self._source}-{self.rows // FILE_ROWS:05d}.parquet"
+                self._file = pq.ParquetWriter(path, rows.schema, compression="zstd")
+            fitting = rows.slice(0, FILE_ROWS - self.rows % FILE_ROWS)
+            self._file.write_table(fitting)
+            self.rows += len(fitting)
+            rows = rows.slice(len(fitting))
+            if self.rows % FILE_ROWS == 0:
+                self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
-def _rows(entries: pa.Table, keys: Keys) -> pa.Table:
+def _rows(entries: pa.Table) -> pa.Table:
     """Put the columns of entries into the form that the card describes."""
-    names = pa.array([f"{keys.give(key)}.png" for key in entries["id"].to_pylist()], pa.string())
+    names = pa.array([f"{key}.png" for key in entries[KEY].to_pylist()], pa.string())
     crops = pa.array([packed(crop.as_py()) for crop in entries["crop"]], pa.binary())
     image = pa.StructArray.from_arrays([crops, names], fields=list(_IMAGE))
     metadata = pa.array(

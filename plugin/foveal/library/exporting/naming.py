@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from urllib.parse import quote
 
 #: File systems take 255 bytes; the ending and a number must fit too.
@@ -21,13 +22,21 @@ def file_name(name: str) -> str:
 
 
 class Keys:
-    """Names for entries, each given once."""
+    """Names for entries, each given once.
 
-    def __init__(self) -> None:
-        self._given: dict[str, int] = {}
+    Parameters
+    ----------
+    repeated
+        The ids that several entries have; all others are known to be of one, and need no book-keeping.
+    """
+
+    def __init__(self, repeated: Iterable[str]) -> None:
+        self._given = dict.fromkeys(repeated, 0)
 
     def give(self, name: str) -> str:
-        """Make a key of an entry's id; ids that somebody forged to be equal get a number."""
+        """Make a key of an entry's id; of equal ids the second one and so on get a number."""
         key = file_name(name)
-        self._given[key] = number = self._given.get(key, 0) + 1
-        return key if number == 1 else f"{key}~{number}"
+        if name not in self._given:
+            return key
+        self._given[name] += 1
+        return key if self._given[name] == 1 else f"{key}~{self._given[name]}"

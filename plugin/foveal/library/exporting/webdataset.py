@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from foveal.library.exporting.describing import described
-from foveal.library.exporting.naming import Keys
+from foveal.library.exporting.describing import KEY, described
 from foveal.library.exporting.packing import packed
 
 #: Entries in one tar file.
@@ -27,8 +26,7 @@ SHARD = 10_000
 
 def write_webdataset(tables: Iterable[pa.Table], folder: Path, name: str) -> None:  # noqa: ARG001 - one of a table
     """Write ``entries-000000.tar`` and so on; equal entries give equal bytes."""
-    keys = Keys()
-    members = (_members(one, keys.give(one["id"])) for entries in tables for one in _whole(entries))
+    members = (_members(one) for entries in tables for one in _whole(entries))
     for number, batch in enumerate(_batches(members)):
         with tarfile.open(folder / f"entries-{number:06d}.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
             for path, content in chain.from_iterable(batch):
@@ -36,13 +34,13 @@ def write_webdataset(tables: Iterable[pa.Table], folder: Path, name: str) -> Non
 
 
 def _whole(entries: pa.Table) -> Iterator[dict[str, Any]]:
-    arrays = entries.select(["crop", "map", "map_shape"]).to_batches(max_chunksize=1000)
+    arrays = entries.select([KEY, "crop", "map", "map_shape"]).to_batches(max_chunksize=1000)
     rows = chain.from_iterable(batch.to_pylist() for batch in arrays)
     return ({**fields, **row} for fields, row in zip(described(entries), rows, strict=True))
 
 
-def _members(entry: dict[str, Any], key: str) -> list[tuple[str, bytes]]:
-    crop, flat, shape = (entry.pop(name) for name in ("crop", "map", "map_shape"))
+def _members(entry: dict[str, Any]) -> list[tuple[str, bytes]]:
+    key, crop, flat, shape = (entry.pop(name) for name in (KEY, "crop", "map", "map_shape"))
     map_file = io.BytesIO()
     np.save(map_file, np.asarray(flat, np.float32).reshape(shape), allow_pickle=False)
     known = json.dumps(entry, sort_keys=True).encode()
