@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveal.archives import AuditedModel
+from foveal.samples import read_image
 from foveal.samples.images import Pixels
+from foveal_audit.bench import is_unchanged
 from foveal_audit.bundle.evidence import Crop, FacetEvidence, GapEvidence
 from foveal_audit.bundle.schema import Assessment, GapFinding
 from foveal_audit.bundle.writing import generator_folder
@@ -20,18 +23,23 @@ from foveal_audit.generators import (
     Learned,
     TooFewCrops,
     export_generator,
+    fresh_crops,
     learn_generator,
     nearest_crops,
 )
+from foveal_audit.generators.pasting import Pasting, Place, coldest
+from foveal_audit.generators.unit_value import unit_measure
 from foveal_audit.judgement.assessing import entry_ref
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.appearance import SIDE
+from foveal_audit.units.unit import Unit
 from foveal_audit.windows import Samples, Windows
 
 _SHOWN = 12
 _GENERATED = 8
 #: More crops than this teach a generator of this size nothing new.
-_MOST_CROPS = 400
+_MOST_CROPS = 800
+_CANDIDATES, _HOSTS = 96, 48  # samples asked for how cold they leave a unit, and those that crops go into
 
 
 @dataclass(frozen=True)
@@ -44,11 +52,16 @@ class Drawn:
 
 
 def draw_generator(
-    windows: Windows, samples: Samples, model: AuditedModel, settings: AuditSettings
+    windows: Windows,
+    samples: Samples,
+    model: AuditedModel,
+    settings: AuditSettings,
+    unit: Unit | None = None,
 ) -> Drawn | None:
     """Learn how the crops of a facet look; None where there are too few.
 
-    The card measures the generator in the audited network's own eyes, where blur that pixels forgive shows.
+    The card measures the generator in the audited network's own eyes, where blur that pixels forgive shows,
+    and by what pasted crops do to the unit; without one, by what they do to the class it speaks for.
     """
     rows = np.arange(len(windows))
     if len(rows) > _MOST_CROPS:
@@ -62,21 +75,47 @@ def draw_generator(
             seed=settings.seed,
             steps=settings.generator_steps,
             embed=_network_eyes(chosen, samples, model),
+            activation=_activation(windows, samples, model, unit, settings.seed),
+            metadata={column: values[chosen.owner].tolist() for column, values in samples.metadata.items()},
         )
     except TooFewCrops:
         return None
+    return Drawn(learned, _writer(learned, settings.seed))
 
+
+def _writer(learned: Learned, seed: int) -> Callable[[Path], object]:
     def write(folder: Path) -> object:
         return export_generator(
             learned.generator,
             folder,
             learned.card,
-            seed=settings.seed,
+            seed=seed,
             crops=learned.crops,
             originals=learned.originals,
+            guard=learned.guard,
         )
 
-    return Drawn(learned, write)
+    return write
+
+
+def _activation(
+    windows: Windows, samples: Samples, model: AuditedModel, unit: Unit | None, seed: int
+) -> Pasting | None:
+    """Paste crops into training samples without the facet that leave the unit coldest; None without any."""
+    outcome = int(np.bincount(samples.predicted[windows.owner]).argmax())
+    free = samples.of("training") & (samples.predicted != outcome)
+    free[windows.owner] = False
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(free))
+    files = (samples.origins[row] for row in order if is_unchanged(samples.origins[row], samples.sha256[row]))
+    candidates = [read_image(Path(str(file))) for file in islice(files, _CANDIDATES)]
+    measure = unit_measure(model, outcome, unit)
+    hosts = coldest(measure, candidates, _HOSTS)
+    return Pasting(measure, hosts, _places(windows, samples)) if hosts else None
+
+
+def _places(windows: Windows, samples: Samples) -> list[Place]:
+    sizes = np.array([samples.shapes[owner][:2] * 2 for owner in windows.owner], np.float64)
+    return [(y0, x0, y1, x1) for y0, x0, y1, x1 in (windows.boxes / sizes).tolist()]
 
 
 def _network_eyes(
@@ -107,15 +146,19 @@ def facet_evidence(
     )
     if drawn is None or drawn.facet != assessment.facet:
         return evidence
-    made = drawn.learned.generator.sample(_GENERATED, assessment.facet)
-    nearest, _ = nearest_crops(made, drawn.learned.crops)
+    learned = drawn.learned
+    if learned.card["memorised"]:
+        folder = generator_folder(assessment.feature)
+        return FacetEvidence(**{**vars(evidence), "card": learned.card, "generator_dir": folder})
+    made = fresh_crops(learned.generator, _GENERATED, assessment.facet, learned.guard)
+    nearest, _ = nearest_crops(made, learned.crops)
     return FacetEvidence(
         **{
             **vars(evidence),
             "generated": _pictures(made),
             # As recorded: aligned crops have made-up borders.
-            "nearest": _pictures(drawn.learned.originals[nearest]),
-            "card": drawn.learned.card,
+            "nearest": _pictures(learned.originals[nearest]),
+            "card": learned.card,
             "generator_dir": generator_folder(assessment.feature),
         }
     )

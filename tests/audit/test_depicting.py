@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 from planted import ShapesNet, audited
 from synthetic_library import make_samples, make_windows, stripes_crop
 
-from foveal_audit.depicting import _typical, draw_generator, facet_evidence
+from foveal.samples import encode_png
+from foveal_audit.depicting import Drawn, _activation, _typical, draw_generator, facet_evidence
 from foveal_audit.judgement.assessing import assess
 from foveal_audit.judgement.facet import Facet, Judged
 from foveal_audit.settings import AuditSettings
@@ -30,13 +34,18 @@ def test_no_more_than_twelve_are_shown():
 def test_sixteen_bits_are_shown_as_eight():
     deep = [crop.astype(np.uint16) * 257 for crop in crops(3)]
     windows, samples = make_windows(deep), make_samples(["training"] * 3)
-    facet = Facet(Unit("fc1:0", "fc1", (0,), local=False), 0, windows)
-    (one,) = assess([Judged(facet, 0, {}, None, None, None)], samples, "f" * 64, (), 0)
+    one = one_assessment(windows, samples)
     shown = facet_evidence(one, windows, samples, None)
     for crop, original in zip(shown.crops, crops(3), strict=True):
         np.testing.assert_array_equal(crop, original)
     assert [ref.sample for ref in shown.refs] == ["s0000", "s0001", "s0002"]
     assert shown.generated == ()
+
+
+def one_assessment(windows, samples):
+    facet = Facet(Unit("fc1:0", "fc1", (0,), local=False), 0, windows)
+    (one,) = assess([Judged(facet, 0, {}, None, None, None)], samples, "f" * 64, (), 0)
+    return one
 
 
 def draw(number, settings):
@@ -54,3 +63,53 @@ def test_a_generator_is_the_same_every_time(monkeypatch):
     first, second = (draw(40, settings).learned for _ in range(2))
     np.testing.assert_array_equal(first.generator.sample(4, 0), second.generator.sample(4, 0))
     assert len(first.crops) == 30
+
+
+def test_where_no_file_is_left_the_unit_is_not_asked():
+    card = draw(40, AuditSettings(generator_steps=2)).learned.card
+    assert card["activation"] is None
+    assert card["guidance"] is None
+
+
+def readable(folder, number):
+    """Samples of which the first ``number`` show stripes, and as many plain ones that do not, all on disk."""
+    samples = make_samples(["training"] * 2 * number, shape=(24, 24, 1))
+    rng, origins, hashes = np.random.default_rng(1), [], []
+    for row in range(2 * number):
+        data = encode_png(np.full((24, 24, 1), 20 + int(rng.integers(20)), np.uint8))
+        path = folder / f"{row}.png"
+        path.write_bytes(data)
+        origins.append(str(path))
+        hashes.append(hashlib.sha256(data).hexdigest())
+    predicted = np.repeat([0, 1], number)
+    return replace(samples, origins=tuple(origins), sha256=tuple(hashes), predicted=predicted)
+
+
+def test_crops_are_pasted_into_unchanged_training_samples_that_do_not_show_the_facet(tmp_path):
+    samples, windows = readable(tmp_path, 20), make_windows(crops(20))
+    (tmp_path / "25.png").write_bytes(b"another file")
+    pasting = _activation(windows, samples, audited(ShapesNet()), None, 0)
+    assert len(pasting.hosts) == 19  # 20 to 39, less the one that changed
+    assert len(pasting.places) == 20
+    assert all(0 <= y0 < y1 <= 1 and 0 <= x0 < x1 <= 1 for y0, x0, y1, x1 in pasting.places)
+
+
+def test_with_hosts_the_card_says_how_crops_excite_the_unit(tmp_path):
+    samples, windows = readable(tmp_path, 40), make_windows(crops(40))
+    drawn = draw_generator(windows, samples, audited(ShapesNet()), AuditSettings(generator_steps=2))
+    shares = drawn.learned.card["activation"]
+    assert 0 <= shares["generated_share"] <= 1
+    assert shares["relative_interval"][0] <= shares["relative"] <= shares["relative_interval"][1]
+    assert set(drawn.learned.card["guidance"]) == {"moved", "share_before", "share_after"}
+    shown = facet_evidence(one_assessment(windows, samples), windows, samples, drawn)
+    assert len(shown.generated) == len(shown.nearest) == 8
+
+
+def test_pictures_of_a_generator_that_memorised_are_not_shown():
+    samples, windows = make_samples(["training"] * 40, shape=(24, 24, 1)), make_windows(crops(40))
+    drawn = draw(40, AuditSettings(generator_steps=2))
+    learned = replace(drawn.learned, card={**drawn.learned.card, "memorised": True})
+    shown = facet_evidence(one_assessment(windows, samples), windows, samples, Drawn(learned, drawn.write))
+    assert (shown.generated, shown.nearest) == ((), ())
+    assert shown.generator_dir == "generators/fc1:0"  # where the card lies
+    assert shown.card["memorised"] is True

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .appearance import PlainEyes
+from .axes import Axis, describe_axes
 from .crops import Crops, as_crops, flat
 from .generator import Generator
+from .guidance import Activation, Guidance
 from .memorisation import Copying, find_copies
 from .metrics import (
     Points,
     Standardiser,
     density_coverage,
+    ratio_interval,
     share_interval,
+    smoothness,
     spread,
     two_sample_accuracy,
 )
 
 Embed = Callable[[Crops], NDArray[np.floating]]  #: crops (n, C, h, w) to features (n, ...)
-Activation = Callable[[Crops], NDArray[np.floating]]  #: crops (n, C, h, w) to the unit's value (n,)
 
 _ROUNDS = 5  # draws averaged, so that one lucky draw does not make the figure
+_CEILING_ROUNDS = 2
 _DRAWN = 200  # crops drawn to look for copies
 _FEWEST_HELD_OUT = 4
+_REFERENCE = 200  # training crops that give the scale of what is measured one by one
+_LINES, _STOPS = 12, 17
 
 
 class Comparison(TypedDict):
@@ -48,13 +55,35 @@ class Comparison(TypedDict):
     diversity: float
 
 
+class Seen(Comparison):
+    """The comparison with held-out crops in one pair of eyes; see :class:`QualityCard`."""
+
+    c2st_interval: list[float]
+    ceiling: Comparison
+
+
 class ActivationShares(TypedDict):
-    """Medians, and shares above the lower quartile of training crops (0.75 by construction for those)."""
+    """How strongly crops excite the audited unit, real and generated ones measured alike.
+
+    Attributes
+    ----------
+    real, generated
+        Medians.
+    real_share, generated_share
+        Shares above the lower quartile of training crops (0.75 by construction for those).
+    relative, relative_interval
+        The second over the first, and its 95 % interval; 1 = as strongly as real crops.
+    relative_at_tenth
+        The same above the lowest tenth of training crops.
+    """
 
     real: float
     generated: float
     real_share: float
     generated_share: float
+    relative: float
+    relative_interval: list[float]
+    relative_at_tenth: float
 
 
 class QualityCard(Copying):
@@ -70,8 +99,18 @@ class QualityCard(Copying):
         95 % interval of c2st.
     ceiling
         The same for real training crops in place of generated ones: what can be reached.
+    appearance
+        The same comparison without any network: gradients, colours and the coarse picture.
     activation
         The audited unit's values on real and generated crops.
+    smoothness
+        Largest over mean step along straight lines between draws, in the embedding; 1 is perfectly even.
+    grain
+        Strength of the texture that draws get, 0 for none; None where there were too few crops to choose it.
+    guidance
+        What guidance did; None where the unit cannot be asked.
+    axes
+        What the first latent axes do; see :mod:`.axes`.
     notes
         Plain sentences for whoever looks at the pictures.
     """
@@ -88,8 +127,31 @@ class QualityCard(Copying):
     coverage: float | None
     diversity: float | None
     ceiling: Comparison | None
+    appearance: Seen | None
     activation: ActivationShares | None
+    smoothness: float
+    grain: float | None
+    guidance: Guidance | None
+    axes: list[Axis]
     notes: list[str]
+
+
+@dataclass(frozen=True)
+class Background:
+    """What is said on a card beside its measurements.
+
+    Attributes
+    ----------
+    grain, guidance
+        As on the card.
+    metadata, groups
+        As in :func:`.axes.describe_axes`.
+    """
+
+    grain: float | None = None
+    guidance: Guidance | None = None
+    metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    groups: Sequence[Hashable] | None = None
 
 
 def quality_card(
@@ -99,6 +161,7 @@ def quality_card(
     embed: Embed = flat,
     activation: Activation | None = None,
     seed: int = 0,
+    background: Background | None = None,
 ) -> QualityCard:
     """Measure a generator.
 
@@ -114,10 +177,14 @@ def quality_card(
         The audited unit's value on crops.
     seed
         Seeds the draws.
+    background
+        What else the card says.
     """
     train, heldout = as_crops(train_crops), as_crops(heldout_crops)
+    told = background or Background()
     made = generator.sample(_DRAWN, seed)
-    found = _against_heldout(generator, train, heldout, embed, seed)
+    draws = [generator.sample(len(heldout), seed + 1 + i) for i in range(_ROUNDS)] if len(heldout) else []
+    found, plain = (_seen(train, heldout, draws, eyes, seed) for eyes in (embed, PlainEyes(train)))
     card: QualityCard = {
         "kind": generator.kind,
         "shape": list(generator.shape),
@@ -126,31 +193,44 @@ def quality_card(
         "n_train": len(train),
         "n_heldout": len(heldout),
         "c2st": found and found["c2st"],
-        "c2st_interval": found and _interval(found["c2st"], 2 * len(heldout)),
+        "c2st_interval": found and found["c2st_interval"],
         "density": found and found["density"],
         "coverage": found and found["coverage"],
         "diversity": found and found["diversity"],
-        "ceiling": found and _ceiling(train, heldout, embed, seed),
+        "ceiling": found and found["ceiling"],
+        "appearance": plain,
         "activation": None if activation is None else _activation(activation, made, train, heldout),
+        "smoothness": _smoothness(generator, train, embed, seed),
+        "grain": told.grain,
+        "guidance": told.guidance,
+        "axes": describe_axes(generator, train, told.metadata, told.groups, seed),
         "notes": [],
-        **find_copies(made, train, heldout),
+        **find_copies(made, train, heldout, told.groups),
     }
     return {**card, "notes": list(_notes(card))}
 
 
-def _against_heldout(
-    generator: Generator, train: Crops, heldout: Crops, embed: Embed, seed: int
-) -> Comparison | None:
-    n = len(heldout)
-    if n < _FEWEST_HELD_OUT:
+def _seen(train: Crops, heldout: Crops, draws: Sequence[Crops], embed: Embed, seed: int) -> Seen | None:
+    if len(heldout) < _FEWEST_HELD_OUT:
         return None
-    draws = (generator.sample(n, seed + 1 + i) for i in range(_ROUNDS))
-    return _compared(train, heldout, draws, embed)
+    found = _compared(train, heldout, draws, embed)
+    interval = _interval(found["c2st"], 2 * len(heldout))
+    return {**found, "c2st_interval": interval, "ceiling": _ceiling(train, heldout, embed, seed)}
+
+
+def _smoothness(generator: Generator, train: Crops, embed: Embed, seed: int) -> float:
+    """Walk straight lines between draws; grain, which is the same noise all along, is left out."""
+    ends = generator.draw(2 * _LINES, seed).reshape(_LINES, 2, -1)
+    places = np.linspace(0, 1, _STOPS, dtype=np.float32)[:, None]
+    path = ends[:, :1] * (1 - places) + ends[:, 1:] * places
+    made = generator.decode(path.reshape(_LINES * _STOPS, -1))
+    points = Standardiser(_rows(embed(train[:_REFERENCE])))(_rows(embed(made)))
+    return round(smoothness(points.reshape(_LINES, _STOPS, -1)), 4)
 
 
 def _ceiling(train: Crops, heldout: Crops, embed: Embed, seed: int) -> Comparison:
     rng = np.random.default_rng(seed)
-    picks = (rng.permutation(len(train))[: len(heldout)] for _ in range(_ROUNDS))
+    picks = (rng.permutation(len(train))[: len(heldout)] for _ in range(_CEILING_ROUNDS))
     return _compared(train, heldout, (train[pick] for pick in picks), embed)
 
 
@@ -177,16 +257,24 @@ def _interval(share: float, n: int) -> list[float]:
 
 
 def _activation(activation: Activation, made: Crops, train: Crops, heldout: Crops) -> ActivationShares:
-    known = np.asarray(activation(train), np.float64)
+    known = np.asarray(activation(train[:_REFERENCE]), np.float64)
     real = np.asarray(activation(heldout), np.float64) if len(heldout) else known
     generated = np.asarray(activation(made), np.float64)
-    quartile = float(np.quantile(known, 0.25))
+    tenth, quartile = np.quantile(known, (0.1, 0.25))
+    above = generated >= quartile, real >= quartile
     return {
         "real": round(float(np.median(real)), 4),
         "generated": round(float(np.median(generated)), 4),
-        "real_share": round(float((real >= quartile).mean()), 4),
-        "generated_share": round(float((generated >= quartile).mean()), 4),
+        "real_share": round(float(above[1].mean()), 4),
+        "generated_share": round(float(above[0].mean()), 4),
+        "relative": _ratio(*above),
+        "relative_interval": [round(end, 4) for end in ratio_interval(*above)],
+        "relative_at_tenth": _ratio(generated >= tenth, real >= tenth),
     }
+
+
+def _ratio(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
+    return round(float(part.mean() / max(whole.mean(), 1 / len(whole))), 4)
 
 
 def _is_coarse(card: QualityCard) -> bool:
@@ -227,6 +315,15 @@ def _is_repetitive(card: QualityCard) -> bool:
     return card["duplicates"] > 0.05
 
 
+def _is_told_apart(card: QualityCard) -> bool:
+    seen = card["appearance"]
+    return seen is not None and seen["c2st"] > max(0.7, seen["ceiling"]["c2st"] + 0.15)
+
+
+def _is_jumpy(card: QualityCard) -> bool:
+    return card["smoothness"] > 3.5
+
+
 def _is_weak(card: QualityCard) -> bool:
     shares = card["activation"]
     return shares is not None and shares["generated_share"] < 0.5 * shares["real_share"]
@@ -240,12 +337,15 @@ _NOTES: dict[Callable[[QualityCard], bool], str] = {
     _is_rough: "Only {n_heldout} crops were held out: the figures are rough.",
     _is_a_sketch: "Generated crops are told from real ones in {c2st:.0%} of cases (50% is ideal): "
     "read them as sketches.",
+    _is_told_apart: "By edges, colours and coarse shape generated crops are told from real ones in "
+    "{appearance[c2st]:.0%} of cases (50% is ideal): read them as sketches.",
+    _is_jumpy: "Along straight lines the pictures jump (largest step {smoothness:.1f} times the mean one).",
     _is_narrow: "Generated crops come near only {coverage:.0%} of the held-out ones: "
     "some variants are never drawn.",
     _is_uniform: "Generated crops differ among themselves only {diversity:.0%} as much as real ones: "
     "do not read them as the range of variants.",
     _is_copied: "{copies:.0%} of the generated crops are practically copies of a training crop: "
-    "handle them like the crops themselves.",
+    "none of them is shown, and the generator is withheld.",
     _is_repetitive: "{duplicates:.0%} of the training crops look the same as another one.",
     _is_weak: "Only {activation[generated_share]:.0%} of the generated crops excite the unit "
     "as most real ones do ({activation[real_share]:.0%}): what excites it is missing from the pictures.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from .crops import as_crops
 from .generator import Generator
+from .memorisation import CopyGuard
 from .montage import COLUMNS, PAIRS, samples_montage
 from .onnx_graph import onnx_model
+from .serving import fresh_crops
 from .storage import WEIGHTS, weights_bytes
 from .walk import write_walk
 
@@ -29,8 +31,11 @@ def export_generator(
     seed: int,
     crops: NDArray[np.floating],
     originals: NDArray[np.floating] | None = None,
+    guard: CopyGuard | None = None,
 ) -> tuple[Path, ...]:
-    """Write the five files of a generator.
+    """Write the five files of a generator; of one that has memorised crops, its card alone.
+
+    No picture that looks like a real crop is written.
 
     Parameters
     ----------
@@ -44,6 +49,8 @@ def export_generator(
         Seeds the samples and the walk. Same generator, crops and seed: the same bytes in every file.
     crops
         (n, C, h, w) real crops, registered: the nearest of them is found for each generated one.
+    guard
+        What tells copies of them; default one that takes every crop's look as its own.
     originals
         The same crops as they were cut, to be shown instead: registration mirrors pixels in at the border.
 
@@ -51,16 +58,25 @@ def export_generator(
     -------
     tuple of Path
         ``generator.onnx`` (``z`` (N, d) to ``crops`` (N, C, h, w)), ``weights.safetensors``, ``card.json``,
-        ``samples.png``, ``walk.mp4``.
+        ``samples.png``, ``walk.mp4``; or only the card.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     onnx, weights, card_file, samples, walk = (folder / name for name in FILES)
+    if card.get("memorised"):
+        _write_card(card_file, card, [])
+        return (card_file,)
+    library = as_crops(crops)
+    watch = guard or CopyGuard.of(library)
     onnx.write_bytes(onnx_model(generator).SerializeToString(deterministic=True))
     weights.write_bytes(weights_bytes(generator))
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (onnx, weights)}
-    card_file.write_text(json.dumps({**card, "sha256": hashes}, indent=2, sort_keys=True) + "\n", "utf-8")
-    shown = as_crops(crops if originals is None else originals)
-    samples_montage(generator.sample(COLUMNS * PAIRS, seed), as_crops(crops), shown).save(samples)
-    write_walk(generator, walk, seed=seed)
-    return onnx, weights, card_file, samples, walk
+    _write_card(card_file, card, [onnx, weights])
+    shown = library if originals is None else as_crops(originals)
+    samples_montage(fresh_crops(generator, COLUMNS * PAIRS, seed, watch), library, shown).save(samples)
+    write_walk(generator, walk, seed=seed, guard=watch)
+    return tuple(path for path in (onnx, weights, card_file, samples, walk) if path.is_file())
+
+
+def _write_card(path: Path, card: Mapping[str, Any], vouched: Sequence[Path]) -> None:
+    hashes = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in vouched}
+    path.write_text(json.dumps({**card, "sha256": hashes}, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -13,6 +13,7 @@ from foveal_audit.reproducible import one_thread
 
 from .crops import Crops, Latents, Shape, as_crops
 from .mixture import Mixture
+from .texture import Texture
 
 if TYPE_CHECKING:
     from .onnx_graph import GraphWriter
@@ -58,6 +59,8 @@ class Generator(ABC):
         The density that :meth:`draw` draws from.
     origin
         How it was learned.
+    texture
+        Grain that :meth:`sample` adds to what is decoded, or None.
     """
 
     kind: ClassVar[str]
@@ -66,6 +69,7 @@ class Generator(ABC):
     axis_sd: NDArray[np.float32]
     mixture: Mixture
     origin: Origin = field(kw_only=True)
+    texture: Texture | None = field(default=None, kw_only=True)
 
     @property
     def latent_dim(self) -> int:
@@ -95,8 +99,19 @@ class Generator(ABC):
         return self.mixture.draw(n, seed)
 
     def sample(self, n: int, seed: int) -> Crops:
-        """Draw n new crops (n, C, h, w); the same seed gives the same ones."""
-        return self.decode(self.draw(n, seed))
+        """Draw n new crops (n, C, h, w) with their grain; the same seed gives the same ones."""
+        return self.with_grain(self.decode(self.draw(n, seed)), seed)
+
+    def with_grain(self, crops: Crops, seed: int) -> Crops:
+        """Add the texture to decoded crops (n, C, h, w); without one they stay as they are."""
+        return crops if self.texture is None else self.grained(crops, self.texture.draw(len(crops), seed))
+
+    def grained(self, crops: Crops, noise: NDArray[np.float32]) -> Crops:
+        """Add the grain that white noise (n, *texture.noise_shape) gives."""
+        if self.texture is None:
+            raise ValueError("the generator has no texture")
+        with one_thread():
+            return np.asarray((crops + self.texture.grain(noise)).clip(0, 1), np.float32)
 
     @abstractmethod
     def _decode(self, z: Latents) -> Crops: ...

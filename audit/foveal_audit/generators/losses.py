@@ -31,24 +31,9 @@ def laplacian_l1(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
     return _weighted([(a - b).abs().mean() for a, b in zip(real, made, strict=True)])
 
 
-def detail_energy_l1(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of how much detail there is around each place, whatever its exact course.
-
-    A pixel-wise loss rewards a blur wherever detail cannot be foreseen; this one asks for the right amount of
-    it. Size of each band averaged over 4 x 4 pixels. The last band, the coarse rest, is left out; 0 where
-    crops are too small for another.
-    """
-    pairs = zip(real[:-1], made[:-1], strict=True)
-    return _weighted([(_local_size(a) - _local_size(b)).abs().mean() for a, b in pairs])
-
-
 def _weighted(parts: Sequence[Tensor]) -> Tensor:
     """Sum with double weight per coarser level."""
     return torch.stack([torch.zeros(()), *(2**i * part for i, part in enumerate(parts))]).sum()
-
-
-def _local_size(band: Tensor) -> Tensor:
-    return functional.avg_pool2d(band.abs(), 4, stride=2)
 
 
 def feature_distance(real: Sequence[Tensor], made: Sequence[Tensor]) -> Tensor:

@@ -70,6 +70,23 @@ def share_interval(share: float, n: int, z: float = 1.96) -> tuple[float, float]
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def ratio_interval(
+    part: NDArray[np.bool_], whole: NDArray[np.bool_], rounds: int = 1000
+) -> tuple[float, float]:
+    """95 % interval of the share of ``part`` (n,) over the share of ``whole`` (m,), both drawn anew."""
+    rng = np.random.default_rng(0)
+    above = rng.binomial(len(part), part.mean(), rounds) / len(part)
+    below = rng.binomial(len(whole), whole.mean(), rounds) / len(whole)
+    low, high = np.quantile(above / np.maximum(below, 1 / len(whole)), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def smoothness(lines: NDArray[np.floating]) -> float:
+    """Largest over mean step along each line of points (lines, points, D), averaged; 1 is perfectly even."""
+    steps = np.linalg.norm(np.diff(lines, axis=1), axis=2)
+    return float((steps.max(1) / np.maximum(steps.mean(1), 1e-12)).mean())
+
+
 def spread(points: Points) -> float:
     """Mean distance between two different points; 0 for fewer than two."""
     n = len(points)

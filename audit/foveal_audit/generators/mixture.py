@@ -16,8 +16,8 @@ from sklearn.mixture import GaussianMixture
 
 from .crops import Latents
 
-MOST_COMPONENTS = 6
-CROPS_PER_COMPONENT = 20  # fewer, and a component may settle on a single crop
+MOST_COMPONENTS = 40  # a library may hold many variants, and every text or shape is one of its own
+CROPS_PER_COMPONENT = 15  # fewer, and a component may settle on a single crop
 _FLOOR = (
     1e-3  # added to every variance (latents have unit scale), keeps a component from shrinking onto one crop
 )
@@ -43,7 +43,7 @@ class Mixture:
 
     @classmethod
     def fit(cls, latents: Latents, seed: int) -> Mixture:
-        """Fit to latents (n, d); one component per 20 of them, at most six."""
+        """Fit to latents (n, d); one component per 15 of them, at most 40."""
         distinct = len(np.unique(latents, axis=0))
         components = max(1, min(MOST_COMPONENTS, distinct // CROPS_PER_COMPONENT))
         model = GaussianMixture(components, covariance_type="diag", reg_covar=_FLOOR, random_state=seed)
@@ -60,6 +60,20 @@ class Mixture:
         which = rng.choice(len(share), size=n, p=share / share.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
         return (self.means[which] + noise * self.sds[which]).astype(np.float32)
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """(d,) where the density has its middle."""
+        return np.asarray(self.weights @ self.means, np.float32)
+
+    def tilted(self, direction: NDArray[np.floating]) -> Mixture:
+        """Multiply the density by exp(direction . z), direction (d,): a mixture again."""
+        slope = direction.astype(np.float64)
+        variances = self.sds.astype(np.float64) ** 2
+        gain = self.means @ slope + 0.5 * variances @ slope**2
+        weights = self.weights * np.exp(gain - gain.max())
+        parts = (weights / weights.sum(), self.means + variances * slope, self.sds)
+        return Mixture(*(np.asarray(part, np.float32) for part in parts))
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """Name the parts for storage."""

@@ -19,19 +19,26 @@ if TYPE_CHECKING:
 
 OPSET = 18
 IR_VERSION = 9  # what came with opset 18: older runtimes refuse a newer number, whatever it holds
-INPUT, OUTPUT = "z", "crops"
+INPUT, NOISE, OUTPUT = "z", "noise", "crops"
 
 
 def onnx_model(generator: Generator) -> ModelProto:
-    """Write the generator's decoder: input ``z`` (N, d), output ``crops`` (N, C, h, w), both float32."""
+    """Write the generator's decoder: input ``z`` (N, d), output ``crops`` (N, C, h, w), both float32.
+
+    With a texture there is a second input ``noise`` (N, *texture.noise_shape): white noise, zeros for none.
+    """
     graph = GraphWriter()
     crops = generator.write_graph(graph, INPUT)
+    inputs: list[tuple[str, tuple[int, ...]]] = [(INPUT, (generator.latent_dim,))]
+    if generator.texture is not None:
+        crops = generator.texture.write_graph(graph, crops, NOISE)
+        inputs.append((NOISE, generator.texture.noise_shape))
     graph.node("Identity", [crops], output=OUTPUT)
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "decoder",
-            [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["N", generator.latent_dim])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *size]) for name, size in inputs],
             [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["N", *generator.shape])],
             graph.constants,
         ),
@@ -75,6 +82,18 @@ class GraphWriter:
         parts = [self.constant(p.detach().numpy()) for p in (layer.weight, layer.bias) if p is not None]
         pads = [int(p) for p in layer.padding] * 2
         return self.node("Conv", [x, *parts], pads=pads, strides=list(layer.stride))
+
+    def conv_transpose(self, x: str, layer: nn.ConvTranspose2d) -> str:
+        """Apply a transposed convolution with its stride and padding."""
+        parts = [self.constant(p.detach().numpy()) for p in (layer.weight, layer.bias) if p is not None]
+        pads = [int(p) for p in layer.padding] * 2
+        return self.node("ConvTranspose", [x, *parts], pads=pads, strides=list(layer.stride))
+
+    def batch_norm(self, x: str, layer: nn.BatchNorm2d) -> str:
+        """Apply a batch norm with its running statistics."""
+        parts = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
+        constants = [self.constant(p.detach().numpy()) for p in parts if p is not None]
+        return self.node("BatchNormalization", [x, *constants], epsilon=float(layer.eps))
 
     def leaky_relu(self, x: str, slope: float) -> str:
         """Apply a leaky rectifier."""

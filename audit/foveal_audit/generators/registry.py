@@ -12,11 +12,13 @@ from foveal.errors import UsageError, nearest
 from foveal_audit.reproducible import reproducible
 
 from .crops import Crops, as_crops
+from .dcgan import DcganGenerator, fit_dcgan
 from .errors import FEWEST_CROPS, TooFewCrops
 from .generator import Generator
 from .pca import PcaGenerator, fit_pca_gmm
 from .settings import FitSettings, Perceptual
 from .vae import VaeGenerator, fit_pca_vae
+from .vae_gan import VaeGanGenerator, fit_vae_gan
 
 DEFAULT_KIND = "pca-vae"
 
@@ -45,6 +47,8 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "pca-vae": Kind(fit_pca_vae, VaeGenerator, fewest=40, instead="pca-gmm"),
+    "vae-gan": Kind(fit_vae_gan, VaeGanGenerator, fewest=100, instead="pca-vae"),
+    "dcgan": Kind(fit_dcgan, DcganGenerator, fewest=100, instead="pca-gmm"),
     "pca-gmm": Kind(fit_pca_gmm, PcaGenerator, fewest=FEWEST_CROPS),
 }
 
@@ -77,8 +81,8 @@ def fit_generator(
     crops
         (n, C, h, w) in [0, 1], registered beforehand (:func:`.registration.register_crops`), sides from 8 px.
     kind
-        ``pca-vae``, or ``pca-gmm`` for a preview within a second. With fewer crops than a kind needs, the
-        simpler kind is learned instead; ``origin.asked`` tells.
+        ``pca-vae``, ``vae-gan``, the patent's plain ``dcgan``, or ``pca-gmm`` for a preview within a second.
+        With fewer crops than a kind needs, the simpler kind is learned instead; ``origin.asked`` tells.
     seed
         Same crops, seed and versions: the same bits. The caller's random state and threads stay as they are.
     steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from foveal.errors import UsageError
 from .generator import Generator, Origin
 from .mixture import Mixture
 from .registry import KINDS
+from .texture import Texture
 
 WEIGHTS = "weights.safetensors"
 _FORMAT = 1
@@ -28,6 +29,7 @@ _KEY = "foveal"
 def weights_bytes(generator: Generator) -> bytes:
     """Write all tensors and what is needed to read them back; equal generators give equal bytes."""
     tensors = {"axis_sd": generator.axis_sd, **generator.mixture.tensors(), **generator.tensors()}
+    tensors |= {} if generator.texture is None else generator.texture.tensors()
     about = {
         "format": _FORMAT,
         "kind": generator.kind,
@@ -71,10 +73,11 @@ def _restored(about: dict[str, Any], tensors: dict[str, NDArray[np.float32]]) ->
     channels, height, width = (int(side) for side in about["shape"])
     if math.prod((channels, height, width)) > max(array.size for array in tensors.values()):
         raise ValueError("its shape does not fit its tensors")  # before anything of that size is allocated
-    return KINDS[about["kind"]].restores.restore(
+    restored = KINDS[about["kind"]].restores.restore(
         tensors,
         (channels, height, width),
         tensors["axis_sd"],
         Mixture.restore(tensors),
         Origin(**about["origin"]),
     )
+    return replace(restored, texture=Texture.restore(tensors))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .crops import Crops, Latents, Shape, shape_of
 from .generator import Arrays, Generator, Origin
-from .losses import detail_energy_l1, feature_distance, kl_to_unit, laplacian_bands, laplacian_l1
+from .losses import feature_distance, kl_to_unit, laplacian_bands, laplacian_l1
 from .mixture import Mixture
 from .networks import Decoder, Encoder, start_from
 from .pca import axes_for, principal_axes
@@ -31,8 +31,8 @@ _BATCH, _LARGE_BATCH = 32, 16  # the smaller one for crops of more than 48 x 48 
 _RATE = 4e-3
 _LINEAR_RATE = 1e-4  # the PCA parts are right already; a large rate would forget them
 _KL_WEIGHT = 0.005
-_DETAIL_WEIGHT = 2.0
 _PERCEPTUAL_WEIGHT = 2.0
+_ADVERSARY_WEIGHT = 0.1  # more, and the adversary outweighs the picture
 _LEAST_SCALE = 1e-3  # crops flatter than this are not amplified into noise
 
 
@@ -82,9 +82,27 @@ class VaeGenerator(Generator):
         return cls(shape, axis_sd, mixture, tensors["mean"], scale, *networks, origin=origin)
 
 
+class Adversary(Protocol):
+    """Learns to tell decoded crops from real ones while the decoder learns; standardised crops come in."""
+
+    def pull(self, real: Tensor, made: Tensor) -> Tensor:
+        """Learn from one batch of each, and give the loss of the decoder that made the second."""
+
+
 def fit_pca_vae(crops: Crops, settings: FitSettings) -> VaeGenerator:
     """Learn a PCA-initialised VAE from crops (n, C, h, w) in [0, 1]."""
-    steps = DEFAULT_STEPS if settings.steps is None else settings.steps
+    return fit_vae(crops, settings, VaeGenerator, DEFAULT_STEPS)
+
+
+def fit_vae(
+    crops: Crops,
+    settings: FitSettings,
+    build: type[VaeGenerator],
+    usual_steps: int,
+    adversary: Adversary | None = None,
+) -> VaeGenerator:
+    """Learn a PCA-initialised VAE, with an adversary or without."""
+    steps = usual_steps if settings.steps is None else settings.steps
     axes = principal_axes(crops, axes_for(len(crops)))
     shape = shape_of(crops)
     mean = axes.mean.reshape(shape)
@@ -94,9 +112,9 @@ def fit_pca_vae(crops: Crops, settings: FitSettings) -> VaeGenerator:
     start_from(axes, scale, encoder, decoder)
     standard = torch.from_numpy((crops - mean) / np.float32(scale))
     raw = _in_pixels(torch.from_numpy(mean), scale, settings.perceptual)
-    _train(encoder, decoder, standard, raw, steps, rng)
+    _train(encoder, decoder, standard, _Aims(raw, adversary), steps, rng)
     latents = sort_axes(encoder.eval(), decoder.eval(), standard)
-    return VaeGenerator(
+    return build(
         shape=shape,
         axis_sd=latents.std(0),
         mixture=Mixture.fit(latents, settings.seed),
@@ -115,11 +133,19 @@ def _in_pixels(mean: Tensor, scale: float, perceptual: Perceptual | None) -> Per
     return lambda x: perceptual((x * scale + mean).clamp(0.0, 1.0))
 
 
+@dataclass(frozen=True)
+class _Aims:
+    """What a decoded crop should look like beyond its pixels: to the audited network, to an adversary."""
+
+    perceptual: Perceptual | None
+    adversary: Adversary | None
+
+
 def _train(
     encoder: Encoder,
     decoder: Decoder,
     crops: Tensor,
-    perceptual: Perceptual | None,
+    aims: _Aims,
     steps: int,
     rng: torch.Generator,
 ) -> None:
@@ -135,26 +161,25 @@ def _train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 1.0 - step / max(steps, 1))
     parameters = fast + slow
     for batch in _batches(crops, steps, rng):
-        loss = _loss(encoder, decoder, batch, perceptual, rng)
+        loss = _loss(encoder, decoder, batch, aims, rng)
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
             parameter.grad = gradient
         optimiser.step()
         schedule.step()
 
 
-def _loss(
-    encoder: Encoder, decoder: Decoder, x: Tensor, perceptual: Perceptual | None, rng: torch.Generator
-) -> Tensor:
+def _loss(encoder: Encoder, decoder: Decoder, x: Tensor, aims: _Aims, rng: torch.Generator) -> Tensor:
     mean, log_variance = encoder(x)
     noise = torch.randn(mean.shape, generator=rng)
     made = decoder(mean + noise * (0.5 * log_variance).exp())
-    bands = laplacian_bands(x), laplacian_bands(made)
-    loss = laplacian_l1(*bands) + _DETAIL_WEIGHT * detail_energy_l1(*bands)
+    loss = laplacian_l1(laplacian_bands(x), laplacian_bands(made))
     loss = loss + _KL_WEIGHT * kl_to_unit(mean, log_variance)
-    if perceptual is not None:
+    if aims.perceptual is not None:
         with torch.no_grad():
-            real = perceptual(x)
-        loss = loss + _PERCEPTUAL_WEIGHT * feature_distance(real, perceptual(made))
+            real = aims.perceptual(x)
+        loss = loss + _PERCEPTUAL_WEIGHT * feature_distance(real, aims.perceptual(made))
+    if aims.adversary is not None:
+        loss = loss + _ADVERSARY_WEIGHT * aims.adversary.pull(x, made)
     return loss
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 from scipy.interpolate import CubicSpline
 
-from .crops import Latents
+from .crops import Crops, Latents
 from .generator import Generator
+from .memorisation import CopyGuard
 from .pictures import Pictures, as_pictures
 
 if TYPE_CHECKING:
@@ -40,11 +41,30 @@ def walk_latents(generator: Generator, frames: int, seed: int) -> Latents:
 
 
 def write_walk(
-    generator: Generator, path: Path, *, seed: int, frames: int = FRAMES_PER_SECOND * SECONDS
+    generator: Generator,
+    path: Path,
+    *,
+    seed: int,
+    frames: int = FRAMES_PER_SECOND * SECONDS,
+    guard: CopyGuard | None = None,
 ) -> None:
-    """Write the walk as an MP4 (H.264, else MPEG-4) that loops without a jump, its longer side 128 px."""
-    pictures = as_pictures(generator.decode(walk_latents(generator, frames, seed)))
-    write_movie(_resized(pictures), path)
+    """Write the walk as an MP4 (H.264, else MPEG-4) that loops without a jump, its longer side 128 px.
+
+    Grain stands still while the picture changes. Frames that look like a real crop are left out;
+    where none is left there is no movie.
+    """
+    crops = walk_crops(generator, frames, seed)
+    fresh = crops if guard is None else crops[~guard.flags(crops)]
+    if len(fresh):
+        write_movie(_resized(as_pictures(fresh)), path)
+
+
+def walk_crops(generator: Generator, frames: int, seed: int) -> Crops:
+    """Decode the walk (frames, C, h, w), under one and the same grain."""
+    crops = generator.decode(walk_latents(generator, frames, seed))
+    if generator.texture is None:
+        return crops
+    return generator.grained(crops, generator.texture.draw(1, seed).repeat(frames, axis=0))
 
 
 def write_movie(pictures: Pictures, path: Path) -> None:

@@ -1,5 +1,7 @@
 import hashlib
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,6 +12,8 @@ from PIL import Image
 
 from foveal.errors import UsageError
 from foveal_audit.generators import (
+    KINDS,
+    CopyGuard,
     export_generator,
     fit_generator,
     load_generator,
@@ -21,7 +25,8 @@ from foveal_audit.generators.montage import samples_montage
 from foveal_audit.generators.onnx_graph import onnx_model
 from foveal_audit.generators.pictures import as_pictures, enlarge
 from foveal_audit.generators.storage import weights_bytes
-from foveal_audit.generators.walk import walk_latents, write_walk
+from foveal_audit.generators.texture import Texture
+from foveal_audit.generators.walk import walk_crops, walk_latents, write_walk
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +66,29 @@ def test_the_exported_decoder_draws_what_the_generator_draws(vae, folder, n):
     np.testing.assert_allclose(run_onnx(str(folder / "generator.onnx"), z), vae.decode(z), atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["pca-vae", "pca-gmm"])
+@pytest.mark.parametrize("kind", list(KINDS))
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 9, 13), (2, 33, 40), (3, 64, 64)])
-def test_any_shape_comes_out_of_onnx(spiky, kind, shape):
-    generator = fit_generator(spiky(40, shape), kind=kind, steps=2)
+def test_any_shape_of_any_kind_comes_out_of_onnx(spiky, kind, shape):
+    generator = fit_generator(spiky(100, shape), kind=kind, steps=2)
+    assert generator.kind == kind
     z = generator.draw(3, 0)
     found = run_onnx(onnx_model(generator).SerializeToString(), z)
     assert found.shape == (3, *shape)
     np.testing.assert_allclose(found, generator.decode(z), atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 20)])
+def test_grain_comes_out_of_onnx_for_the_same_noise(spiky, shape):
+    crops = spiky(40, shape)
+    plain = fit_generator(crops, kind="pca-gmm")
+    grained = replace(plain, texture=Texture.fit(crops - plain.decode(plain.encode(crops))))
+    z, noise = grained.draw(3, 0), grained.texture.draw(3, 0)
+    model = onnx_model(grained).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["crops"], {"z": z, "noise": noise})
+    np.testing.assert_allclose(found, grained.sample(3, 0), atol=1e-4)
+    (still,) = session.run(["crops"], {"z": z, "noise": 0 * noise})
+    np.testing.assert_allclose(still, plain.decode(z), atol=1e-4)
 
 
 def test_the_graph_names_its_batch_and_sizes(folder):
@@ -80,9 +100,11 @@ def test_the_graph_names_its_batch_and_sizes(folder):
     assert sizes == [["N", 12], ["N", 1, 32, 32]]
 
 
-@pytest.mark.parametrize("kind", ["pca-vae", "pca-gmm"])
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_a_generator_comes_back_whole(spiky, tmp_path, kind):
-    generator = fit_generator(spiky(40, (3, 12, 16)), kind=kind, seed=4, steps=2)
+    crops = spiky(100, (3, 12, 16))
+    generator = fit_generator(crops, kind=kind, seed=4, steps=2)
+    generator = replace(generator, texture=Texture.fit(crops - generator.decode(generator.encode(crops))))
     (tmp_path / "weights.safetensors").write_bytes(weights_bytes(generator))
     again = load_generator(tmp_path)
     assert type(again) is type(generator)
@@ -223,3 +245,41 @@ def test_any_shape_makes_a_movie_with_even_sides(spiky, tmp_path, shape, size):
     generator = fit_generator(spiky(20, shape), kind="pca-gmm")
     write_walk(generator, tmp_path / "walk.mp4", seed=0, frames=6)
     assert frames(tmp_path / "walk.mp4").shape == (6, *size, 3)
+
+
+def test_the_grain_of_a_walk_stands_still(library, gmm):
+    grained = replace(gmm, texture=Texture.fit(library - gmm.decode(gmm.encode(library))))
+    walk, bare = walk_crops(grained, 5, 0), walk_crops(gmm, 5, 0)
+    grain = (walk - bare)[:, :, (bare > 0).all((0, 1)) & (walk > 0).all((0, 1)) & (walk < 1).all((0, 1))]
+    assert grain.std() > 0.01
+    np.testing.assert_allclose(grain, grain[:1].repeat(5, 0), atol=1e-5)
+
+
+def test_frames_that_look_like_a_real_crop_are_not_in_the_movie(gmm, tmp_path):
+    walk = walk_crops(gmm, 12, 0)
+    guard = CopyGuard(walk[3:6], 1e-3)
+    write_walk(gmm, tmp_path / "walk.mp4", seed=0, frames=12, guard=guard)
+    assert len(frames(tmp_path / "walk.mp4")) == 9
+    write_walk(gmm, tmp_path / "none.mp4", seed=0, frames=12, guard=CopyGuard(walk, 1e-3))
+    assert not (tmp_path / "none.mp4").exists()
+
+
+def test_of_a_generator_that_memorised_only_the_card_is_written(gmm, library, card, tmp_path):
+    written = export_generator(gmm, tmp_path / "out", {**card, "memorised": True}, seed=0, crops=library)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["card.json"]
+    assert written == (tmp_path / "out" / "card.json",)
+    assert json.loads(written[0].read_text())["sha256"] == {}
+
+
+def ring(side, radius):
+    rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
+    return (np.abs(np.hypot(rows, columns) - radius) < 1).astype(np.float32)
+
+
+def test_the_montage_is_the_picture_that_was_looked_at():
+    """The golden picture: made rings of three sizes above the real ring nearest to each."""
+    made = np.stack([ring(16, radius) for radius in (3.2, 5.1, 6.8)])[:, None] * 0.8
+    real = np.stack([ring(16, radius) for radius in (7, 5, 3)])[:, None]
+    sheet = np.asarray(samples_montage(made, real))
+    with Image.open(Path(__file__).with_name("montage.png")) as golden:
+        np.testing.assert_array_equal(sheet, np.asarray(golden))

@@ -15,7 +15,7 @@ def learned(spiky):
 
 def test_everything_is_learned_from_the_crops_not_held_out(learned):
     crops, _, result = learned
-    kept = ~result.heldout
+    kept = ~result.heldout & ~result.choosing
     aligned, shifts, template = register_crops(crops[kept])
     np.testing.assert_array_equal(result.crops[kept], aligned)
     np.testing.assert_array_equal(result.shifts[kept], shifts)
@@ -37,10 +37,11 @@ def test_held_out_crops_are_aligned_too(learned):
 def test_windows_of_one_sample_stay_on_one_side(learned):
     _, groups, result = learned
     sides = {}
-    for group, side in zip(groups, result.heldout, strict=True):
-        sides.setdefault(group, set()).add(bool(side))
+    for group, out, chosen in zip(groups, result.heldout, result.choosing, strict=True):
+        sides.setdefault(group, set()).add((bool(out), bool(chosen)))
     assert all(len(side) == 1 for side in sides.values())
-    assert result.heldout.sum() == 20
+    assert (result.heldout.sum(), result.choosing.sum()) == (12, 8)
+    assert not (result.heldout & result.choosing).any()
 
 
 def test_learning_again_gives_the_same(learned):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from foveal_audit.generators import fit_generator
-from foveal_audit.generators.losses import detail_energy_l1, laplacian_bands, laplacian_l1
+from foveal_audit.generators.losses import laplacian_bands, laplacian_l1
 from foveal_audit.generators.networks import Decoder, Encoder
 from foveal_audit.generators.storage import weights_bytes
 from foveal_audit.generators.vae import sort_axes
@@ -38,15 +38,13 @@ def test_before_the_first_step_it_is_pca(library, gmm):
     np.testing.assert_allclose(start.decode(start.encode(library)), gmm.decode(z), atol=1e-4)
 
 
-def test_learning_adds_the_detail_that_pca_lacks(library, gmm, vae):
-    def distances(generator):
+def test_learning_draws_crops_closer_than_pca_does(library, gmm, vae):
+    def distance(generator):
         made = generator.decode(generator.encode(library))
-        bands = (laplacian_bands(torch.from_numpy(x)) for x in (library, made))
-        real, drawn = bands
-        return detail_energy_l1(real, drawn).item(), laplacian_l1(real, drawn).item()
+        real, drawn = (laplacian_bands(torch.from_numpy(x)) for x in (library, made))
+        return laplacian_l1(real, drawn).item()
 
-    assert distances(vae)[0] < 0.7 * distances(gmm)[0]
-    assert distances(vae)[1] < 1.2 * distances(gmm)[1]
+    assert distance(vae) < 0.97 * distance(gmm)
 
 
 def test_axes_are_ordered_by_how_much_they_change_the_picture(vae, library):

@@ -1,0 +1,105 @@
+"""Plain statistics of pictures with a word for each direction: what a person would call a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, laplace
+
+from .crops import Crops
+
+Values = NDArray[np.float64]  #: (n,)
+_LEAST = 1e-6
+
+
+def measure_looks(crops: Crops) -> dict[str, Values]:
+    """Measure crops (n, C, h, w) by every statistic of :data:`LOOKS` that applies to them, (n,) each."""
+    grey = crops.mean(1, dtype=np.float64)
+    found = {name: measure(grey) for name, measure in _OF_GREY.items()}
+    if crops.shape[1] == 3:
+        found |= {name: measure(crops.astype(np.float64)) for name, measure in _OF_COLOURS.items()}
+    return found
+
+
+def _contrast(grey: Values) -> Values:
+    return np.asarray(grey.std((1, 2)))
+
+
+def _sharpness(grey: Values) -> Values:
+    """Logarithm of fine detail over contrast: brightness and contrast do not count."""
+    detail = laplace(grey, axes=(1, 2)).std((1, 2))
+    return np.asarray(np.log((detail + _LEAST) / (_contrast(grey) + _LEAST)))
+
+
+def _mass(grey: Values) -> Values:
+    """How much every pixel stands out from the border's median, grain smoothed away, summing to 1."""
+    smooth = gaussian_filter(grey, (0, 1.5, 1.5))
+    rim = np.concatenate([smooth[:, 0], smooth[:, -1], smooth[:, :, 0], smooth[:, :, -1]], axis=1)
+    apart = np.abs(smooth - np.median(rim, axis=1)[:, None, None])
+    apart = np.maximum(apart - np.quantile(apart, 0.5, axis=(1, 2), keepdims=True), 0) + _LEAST
+    return np.asarray(apart / apart.sum((1, 2), keepdims=True))
+
+
+def _centre(grey: Values, axis: int) -> Values:
+    places = np.linspace(0, 1, grey.shape[1 + axis])
+    return np.asarray((_mass(grey).sum(2 - axis) * places).sum(1))
+
+
+def _size(grey: Values) -> Values:
+    """Root mean square distance of what stands out from its centre, in crop sides."""
+    mass, square = _mass(grey), np.zeros(len(grey))
+    for axis in (0, 1):
+        places = np.linspace(0, 1, grey.shape[1 + axis])
+        along = mass.sum(2 - axis)
+        square += (along * places**2).sum(1) - (along * places).sum(1) ** 2
+    return np.asarray(np.sqrt(np.maximum(square, 0)))
+
+
+def _orientation(grey: Values, turned: bool) -> Values:
+    """Structure tensor: lines upright against lying (or, turned, rising to the right against falling)."""
+    smooth = gaussian_filter(grey, (0, 1.0, 1.0))
+    down, right = np.gradient(smooth, axis=(1, 2))
+    energy = (down**2 + right**2).mean((1, 2)) + _LEAST**2
+    part = -2 * down * right if turned else right**2 - down**2
+    # y points down: for a line that rises to the right both slopes have one sign
+    return np.asarray((-part if turned else part).mean((1, 2)) / energy)
+
+
+def _share(colours: Values, channel: int) -> Values:
+    return np.asarray(colours[:, channel].mean((1, 2)) - colours.mean((1, 2, 3)))
+
+
+_OF_GREY: dict[str, Callable[[Values], Values]] = {
+    "brightness": lambda grey: np.asarray(grey.mean((1, 2))),
+    "contrast": _contrast,
+    "sharpness": _sharpness,
+    "size": _size,
+    "height": lambda grey: -_centre(grey, 0),
+    "side": lambda grey: _centre(grey, 1),
+    "uprightness": lambda grey: _orientation(grey, turned=False),
+    "slant": lambda grey: _orientation(grey, turned=True),
+}
+_OF_COLOURS: dict[str, Callable[[Values], Values]] = {
+    "redness": lambda colours: _share(colours, 0),
+    "greenness": lambda colours: _share(colours, 1),
+    "blueness": lambda colours: _share(colours, 2),
+    "colourfulness": lambda colours: np.asarray((colours.max(1) - colours.min(1)).mean((1, 2))),
+}
+
+#: Per statistic the words for more and for less of it.
+LOOKS: dict[str, tuple[str, str]] = {
+    "brightness": ("brighter", "darker"),
+    "contrast": ("more contrast", "less contrast"),
+    "sharpness": ("sharper", "smoother"),
+    "size": ("larger", "smaller"),
+    "height": ("further up", "further down"),
+    "side": ("further right", "further left"),
+    "uprightness": ("lines more upright", "lines more level"),
+    "slant": ("lines rise to the right", "lines fall to the right"),
+    "redness": ("redder", "less red"),
+    "greenness": ("greener", "less green"),
+    "blueness": ("bluer", "less blue"),
+    "colourfulness": ("more colourful", "paler"),
+}
