@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from foveal import Library
 from foveal.archives import AuditedModel
-from foveal_audit.bench import ModelBench, is_unchanged
+from foveal.features import CONTRIBUTION
+from foveal_audit.bench import find_readable
 from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence
 from foveal_audit.bundle.schema import Assessment, Findings, GapFinding
-from foveal_audit.depicting import Drawn, draw_generator, facet_evidence, gap_evidence
-from foveal_audit.examining import Examined, examine, node_rows, surroundings
-from foveal_audit.gaps.finding import Gaps, find_gaps
+from foveal_audit.depicting import facet_evidence, gap_evidence
+from foveal_audit.engine.columns import open_evidence, read_split
+from foveal_audit.engine.desk import READABLE
+from foveal_audit.engine.reading import reading_settings, write_evidence
+from foveal_audit.engine.records import Generated, read_drawn, read_gaps, read_judged
+from foveal_audit.engine.running import Engine, Job, passing
+from foveal_audit.engine.stages import settings_for
+from foveal_audit.engine.work import Work
+from foveal_audit.examining import Examined, chosen_features, gather, node_rows
+from foveal_audit.gaps.finding import Gaps
 from foveal_audit.gaps.stating import state_gap
 from foveal_audit.judgement.assessing import assess
-from foveal_audit.judgement.facet import Facet, Judged, judge
+from foveal_audit.judgement.facet import Judged
+from foveal_audit.limits import limits, without_gaps
 from foveal_audit.provenance import config_record, environment_record, library_ref, model_ref
-from foveal_audit.reproducible import one_thread
+from foveal_audit.reproducible import now, one_thread
 from foveal_audit.settings import AuditSettings
-from foveal_audit.windows import Evidence, Samples, read_evidence
+from foveal_audit.windows import Evidence
 
 Progress = Callable[[str, int, int], None]
 
@@ -53,7 +63,11 @@ class Audited:
 
 
 def audit(
-    model: AuditedModel, library: Library, settings: AuditSettings, progress: Progress = silent
+    model: AuditedModel,
+    library: Library,
+    settings: AuditSettings,
+    progress: Progress = silent,
+    engine: Engine | None = None,
 ) -> Audited:
     """Audit a model on its library.
 
@@ -67,152 +81,145 @@ def audit(
         How thorough.
     progress
         Told what is done, how much of it, and how much there is.
+    engine
+        Does the work and keeps what is done; by default this process, and nothing is kept.
 
     Returns
     -------
-    The same findings for the same inputs, settings and versions.
+    The same findings for the same inputs, settings and versions, wherever the work is done.
 
     Raises
     ------
     UsageError
         If the library holds nothing about the model.
     """
-    with one_thread():
-        evidence = read_evidence(library, model.sha256)
-        progress("finding units", 0, 1)
-        examined = examine(evidence, settings)
-        progress("finding units", 1, 1)
-        judged = _judge_all(model, evidence, examined, settings, progress)
-        assessments = assess(judged, evidence.samples, model.sha256, model.labels, settings.seed)
-        gaps = _gaps(model, evidence, settings, progress)
-        drawn = _generators(model, evidence.samples, assessments, examined, settings, progress)
-        findings, stated = _findings(model, library, evidence, examined, assessments, gaps, settings, drawn)
-        return Audited(
-            _result(findings, stated, assessments, examined, evidence, gaps, drawn),
-            {name: one.write for name, one in drawn.items()},
-            examined.units,
+    with one_thread(), nullcontext(engine) if engine else passing(model) as at_work:
+        return _Audit(model, library, settings, progress, at_work).conclude()
+
+
+class _Audit:
+    """One audit on its way: which work depends on which, and what is concluded from all of it."""
+
+    def __init__(
+        self,
+        model: AuditedModel,
+        library: Library,
+        settings: AuditSettings,
+        progress: Progress,
+        engine: Engine,
+    ) -> None:
+        self._model, self._library, self._settings = model, library, settings
+        self._progress, self._engine = progress, engine
+        reading = reading_settings(library, model, settings)
+        folder = engine.keep("evidence", reading, self._read)
+        self._evidence = open_evidence(folder)
+        self._readable = find_readable(self._evidence.samples)
+        self._inputs = {"evidence": folder}
+
+    def _read(self, folder: Path) -> None:
+        write_evidence(self._library, self._model.sha256, self._settings, folder, self._progress)
+
+    def conclude(self) -> Audited:
+        """Do all work and draw the conclusions."""
+        settings, samples = self._settings, self._evidence.samples
+        examined = self._examine()
+        judged, gaps = self._judge(examined)
+        assessments = assess(judged, samples, self._model.sha256, self._model.labels, settings.seed)
+        drawn = self._draw(assessments, examined)
+        findings, stated = self._findings(examined, assessments, gaps, drawn)
+        result = _result(findings, stated, assessments, examined, self._evidence, gaps, drawn)
+        return Audited(result, {name: one.write for name, one in drawn.items()}, examined.units)
+
+    def _examine(self) -> Examined:
+        """Describe and split the windows of each feature that is examined."""
+        features = chosen_features(self._evidence.counts, self._settings)[0]
+        works = [self._work("units", [], feature=name) for name in features]
+        (folders,) = self._engine.run([Job("finding units", works)], self._progress)
+        self._inputs |= dict(zip(features, folders, strict=True))
+        return gather(
+            self._evidence, {name: read_split(self._inputs[name]) for name in features}, self._settings
         )
 
+    def _judge(self, examined: Examined) -> tuple[list[Judged], Gaps | None]:
+        """Judge every facet and look for gaps, which do not depend on each other."""
+        self._inputs["readable"] = self._engine.keep(
+            "readable",
+            {"samples": self._readable.tolist()},
+            lambda to: np.save(to / READABLE, self._readable),
+        )
+        facets = [
+            self._work("judging", [CONTRIBUTION, name, "readable"], feature=name, part=part)
+            for name, part in examined.places
+        ]
+        jobs = [Job("judging facets", facets)]
+        if not without_gaps(self._evidence):
+            jobs.append(Job("looking for gaps", [self._work("gaps", [CONTRIBUTION])]))
+        folders = self._engine.run(jobs, self._progress)
+        judged = [read_judged(*pair) for pair in zip(folders[0], examined.facets, strict=True)]
+        return judged, read_gaps(folders[1][0]) if len(jobs) > 1 else None
 
-def _judge_all(
-    model: AuditedModel, evidence: Evidence, examined: Examined, settings: AuditSettings, progress: Progress
-) -> list[Judged]:
-    bench = ModelBench(model, evidence.samples)
-    around = surroundings(evidence, settings) if examined.facets else None
-    judged = []
-    for number, facet in enumerate(examined.facets):
-        progress("judging facets", number, len(examined.facets))
-        # Each facet has its own chance, so that one facet more or less leaves the others as they are.
-        rng = np.random.default_rng([settings.seed, zlib.crc32(facet.unit.name.encode()), facet.number])
-        judged.append(judge(facet, around, bench, rng))  # type: ignore[arg-type]  # there where facets are
-    progress("judging facets", len(examined.facets), len(examined.facets))
-    return judged
+    def _draw(self, assessments: list[Assessment], examined: Examined) -> dict[str, Generated]:
+        """Learn a generator for each flagged feature, then for those with most entries."""
+        kept = _ranked(assessments, examined)[: self._settings.generators]
+        works = [
+            self._work(
+                "generator", [name], feature=name, part=part, assessment=assessment.model_dump(mode="json")
+            )
+            for assessment, (name, part) in kept
+        ]
+        (folders,) = self._engine.run([Job("learning appearances", works)], self._progress)
+        made = {
+            one.feature: read_drawn(folder, one.facet) for (one, _), folder in zip(kept, folders, strict=True)
+        }
+        return {feature: one for feature, one in made.items() if one is not None}
+
+    def _work(self, stage: str, inputs: Sequence[str], **settings: Any) -> Work:  # noqa: ANN401 - any JSON
+        known = {name: self._inputs[name] for name in ("evidence", *inputs) if name in self._inputs}
+        return self._engine.work(stage, known, {**settings, "audit": settings_for(stage, self._settings)})
+
+    def _findings(
+        self,
+        examined: Examined,
+        assessments: list[Assessment],
+        gaps: Gaps | None,
+        drawn: Mapping[str, Generated],
+    ) -> tuple[Findings, list[GapFinding]]:
+        model, evidence = self._model, self._evidence
+        stated = [state_gap(gap, evidence, model.sha256) for gap in gaps.found] if gaps else []
+        findings = Findings.of(
+            assessments,
+            stated,
+            model=model_ref(model),
+            library=library_ref(self._library, model, evidence),
+            config=config_record(self._settings, model),
+            environment=environment_record(),
+            seed=self._settings.seed,
+            created=now(),
+            not_examined=[*examined.left_out, *self._not_examined(assessments, drawn)],
+            node_pipeline=node_rows(evidence, model.labels),
+        )
+        return findings, stated
+
+    def _not_examined(self, assessments: list[Assessment], drawn: Mapping[str, Generated]) -> list[str]:
+        model = self._model
+        lines = limits(self._library, model.sha256, self._evidence, self._readable, model.labels)
+        if without := len({one.feature for one in assessments} - set(drawn)):
+            lines.append(
+                f"No generator learned the appearance of {without} features (settings, or too few crops)"
+            )
+        return lines
 
 
-def _gaps(
-    model: AuditedModel, evidence: Evidence, settings: AuditSettings, progress: Progress
-) -> Gaps | None:
-    if _without_gaps(evidence):
-        return None
-    progress("looking for gaps", 0, 1)
-    found = find_gaps(evidence.contribution, evidence.samples, model, settings.seed)
-    progress("looking for gaps", 1, 1)
-    return found
-
-
-def _without_gaps(evidence: Evidence) -> str:
-    """Say why gaps cannot be looked for, or "" where they can."""
-    samples, owner = evidence.samples, evidence.contribution.owner
-    if not samples.of("production").any():
-        return "the library holds no production samples to compare with"
-    return "" if samples.of("training")[owner].any() else "no training sample has a contribution window"
-
-
-def _generators(
-    model: AuditedModel,
-    samples: Samples,
-    assessments: list[Assessment],
-    examined: Examined,
-    settings: AuditSettings,
-    progress: Progress,
-) -> dict[str, Drawn]:
-    """Learn a generator for each flagged feature, then for those with most entries."""
+def _ranked(assessments: list[Assessment], examined: Examined) -> list[tuple[Assessment, tuple[str, int]]]:
+    """Rank the features, those flagged first, then those with most entries; each by its first facet."""
     ranked = sorted(
-        zip(assessments, examined.facets, strict=True),
-        key=lambda pair: (
-            pair[0].verdict not in ("confirmed", "suspected"),
-            -len(pair[1].windows),
-            pair[0].id,
-        ),
+        zip(assessments, examined.facets, examined.places, strict=True),
+        key=lambda one: (one[0].verdict not in ("confirmed", "suspected"), -len(one[1].windows), one[0].id),
     )
-    # A feature has one generator: of the facet of it that ranks first.
-    firsts: dict[str, tuple[Assessment, Facet]] = {}
-    for assessment, facet in ranked:
-        firsts.setdefault(assessment.feature, (assessment, facet))
-    kept = list(firsts.values())[: settings.generators]
-    drawn: dict[str, Drawn] = {}
-    for number, (assessment, facet) in enumerate(kept):
-        progress("learning appearances", number, len(kept))
-        if (made := draw_generator(facet.windows, samples, model, settings)) is not None:
-            drawn[assessment.feature] = replace(made, facet=assessment.facet)
-    progress("learning appearances", len(kept), len(kept))
-    return drawn
-
-
-def _findings(
-    model: AuditedModel,
-    library: Library,
-    evidence: Evidence,
-    examined: Examined,
-    assessments: list[Assessment],
-    gaps: Gaps | None,
-    settings: AuditSettings,
-    drawn: Mapping[str, Drawn],
-) -> tuple[Findings, list[GapFinding]]:
-    stated = [state_gap(gap, evidence, model.sha256) for gap in gaps.found] if gaps else []
-    findings = Findings.of(
-        assessments,
-        stated,
-        model=model_ref(model),
-        library=library_ref(library, model, evidence),
-        config=config_record(settings, model),
-        environment=environment_record(),
-        seed=settings.seed,
-        not_examined=[*examined.left_out, *_not_examined(library, evidence, gaps, assessments, drawn)],
-        node_pipeline=node_rows(evidence, model.labels),
-    )
-    return findings, stated
-
-
-def _not_examined(
-    library: Library,
-    evidence: Evidence,
-    gaps: Gaps | None,
-    assessments: list[Assessment],
-    drawn: Mapping[str, Drawn],
-) -> list[str]:
-    """Say what the audit did not look at, so that silence is not taken for absence."""
-    lines = [
-        f"{count} samples lost before the library ({reason})" for reason, count in library.losses().items()
-    ]
-    if gaps is None:
-        lines.append(f"Training-set gaps: {_without_gaps(evidence)}")
-    if evidence.left_out:
-        lines.append(f"{evidence.left_out} samples that were observed under other settings of the model")
-    origins = evidence.samples.origins
-    unread = sum(1 for origin in origins if origin is None)
-    if unread:
-        lines.append(f"{unread} samples came without a file (served requests): causal tests use the others")
-    kept = zip(origins, evidence.samples.sha256, strict=True)
-    gone = sum(1 for origin, sha256 in kept if origin is not None and not is_unchanged(origin, sha256))
-    if gone:
-        lines.append(f"{gone} samples whose file is gone or was changed: causal tests use the others")
-    without = len({one.feature for one in assessments} - set(drawn))
-    if without:
-        lines.append(
-            f"No generator learned the appearance of {without} features (settings, or too few crops)"
-        )
-    return lines
+    firsts: dict[str, tuple[Assessment, tuple[str, int]]] = {}
+    for assessment, _, place in ranked:
+        firsts.setdefault(assessment.feature, (assessment, place))
+    return list(firsts.values())
 
 
 def _result(
@@ -222,13 +229,13 @@ def _result(
     examined: Examined,
     evidence: Evidence,
     gaps: Gaps | None,
-    drawn: Mapping[str, Drawn],
+    drawn: Mapping[str, Generated],
 ) -> AuditResult:
     samples = evidence.samples
-    facets: list[FacetEvidence] = [
-        facet_evidence(one, facet.windows, samples, drawn.get(one.feature))
-        for one, facet in zip(assessments, examined.facets, strict=True)
-    ]
+    facets: list[FacetEvidence] = []
+    for one, facet in zip(assessments, examined.facets, strict=True):
+        plain, own = facet_evidence(one, facet.windows, samples, None), drawn.get(one.feature)
+        facets.append(replace(plain, **own.fields) if own and own.facet == one.facet else plain)
     if gaps is None:
         return AuditResult(findings, facets)
     pictures = [

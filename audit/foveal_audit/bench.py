@@ -22,7 +22,8 @@ from foveal_audit.units.unit import Unit
 from foveal_audit.windows import Samples
 
 _BATCH = 64
-_KEPT_IN_MEMORY = 4096
+#: Decoded samples that are kept: so many, and together so many bytes at most.
+_KEPT_IN_MEMORY, _KEPT_BYTES = 4096, 1 << 28
 
 
 def is_unchanged(origin: str | None, sha256: str) -> bool:
@@ -30,6 +31,17 @@ def is_unchanged(origin: str | None, sha256: str) -> bool:
     if origin is None or not Path(origin).is_file():
         return False
     return hashlib.sha256(Path(origin).read_bytes()).hexdigest() == sha256
+
+
+def find_readable(samples: Samples) -> NDArray[np.bool_]:
+    """Mark the samples whose file is there and unchanged."""
+    pairs = zip(samples.origins, samples.sha256, strict=True)
+    return np.array([is_unchanged(*pair) for pair in pairs], dtype=bool)
+
+
+def _number_kept(samples: Samples) -> int:
+    largest = max((int(np.prod(shape)) for shape in samples.shapes), default=1)
+    return int(np.clip(_KEPT_BYTES // max(largest, 1), 1, _KEPT_IN_MEMORY))
 
 
 class ModelBench:
@@ -41,14 +53,16 @@ class ModelBench:
         As deployed: its network and its preprocessing.
     samples
         The library's samples; those whose file is there and unchanged are :attr:`readable`.
+    readable
+        The same, where :func:`find_readable` was asked before: it reads every file.
     """
 
-    def __init__(self, model: AuditedModel, samples: Samples) -> None:
+    def __init__(
+        self, model: AuditedModel, samples: Samples, readable: NDArray[np.bool_] | None = None
+    ) -> None:
         self._module, self._transform, self._samples = model.module, model.transform, samples
-        self.readable: NDArray[np.bool_] = np.array(
-            [is_unchanged(*pair) for pair in zip(samples.origins, samples.sha256, strict=True)], dtype=bool
-        )
-        self._read = lru_cache(maxsize=_KEPT_IN_MEMORY)(self._decode)
+        self.readable = find_readable(samples) if readable is None else readable
+        self._read = lru_cache(maxsize=_number_kept(samples))(self._decode)
 
     def _decode(self, sample: int) -> Pixels:
         return read_image(Path(str(self._samples.origins[sample])))

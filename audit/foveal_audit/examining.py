@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,78 +24,131 @@ from foveal_audit.windows import Evidence, Samples, Windows
 
 @dataclass(frozen=True)
 class Examined:
-    """The facets to judge, which unit each contribution window got, and what is left out and why."""
+    """What is judged.
+
+    Attributes
+    ----------
+    facets
+        The facets to judge.
+    units
+        Which unit each contribution window got.
+    left_out
+        What is not judged and why.
+    places
+        Per facet the recorded feature that it is a part of, and the number of the part.
+    """
 
     facets: list[Facet]
     units: dict[str, str]
     left_out: list[str] = field(default_factory=list)
+    places: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Split:
+    """How the windows of a feature were split: into contribution units, or into the facets of a node.
+
+    Attributes
+    ----------
+    labels
+        int64 (n,), the part of each window.
+    channels
+        Per contribution unit the channels that carry it; empty for a node.
+    """
+
+    labels: NDArray[np.int64]
+    channels: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def parts(self) -> int:
+        """How many parts there are."""
+        return int(self.labels.max(initial=-1)) + 1
+
+
+def split_contribution(windows: Windows, samples: Samples, seed: int) -> Split:
+    """Sort contribution windows into units."""
+    parts = partition(windows, samples.predicted[windows.owner], seed=seed)
+    channels = tuple(parts.channels(number) for number in range(len(parts.centroids)))
+    return Split(parts.labels, channels)
+
+
+def split_node(windows: Windows, seed: int) -> Split:
+    """Sort the windows of a node into its kinds of appearance."""
+    return Split(split_facets(windows.gradients, seed=seed))
+
+
+def facet_of(feature: str, windows: Windows, split: Split, part: int) -> Facet:
+    """Give one part of a feature's windows as a facet: of its own unit, or of the node."""
+    own = windows.take(split.labels == part)
+    if feature == CONTRIBUTION:
+        unit = Unit(f"{CONTRIBUTION}:{part}", windows.layer, split.channels[part], local=True)
+        return Facet(unit, 0, own)
+    name = FeatureName.parse(feature)
+    return Facet(
+        Unit(feature, name.layer, () if name.index is None else (name.index,), local=False), part, own
+    )
+
+
+def chosen_features(counts: Mapping[str, int], settings: AuditSettings) -> tuple[list[str], list[str]]:
+    """Choose what is examined: contribution windows, then the nodes with most entries; and what is left."""
+    nodes = sorted(counts.keys() - {CONTRIBUTION}, key=lambda name: (-counts[name], name))
+    first = [CONTRIBUTION] if counts.get(CONTRIBUTION) else []
+    return [*first, *nodes[: settings.nodes]], nodes[settings.nodes :]
 
 
 def examine(evidence: Evidence, settings: AuditSettings) -> Examined:
     """Choose the facets to judge: all contribution units, then the nodes with most entries."""
-    facets, units, left_out = _contribution_facets(evidence, settings)
-    ranked = sorted(evidence.nodes, key=lambda name: (-len(evidence.nodes[name]), name))
-    for name in ranked[: settings.nodes]:
-        node_facets, note = _node_facets(name, evidence, settings)
-        facets += node_facets
-        left_out += note
-    if ranked[settings.nodes :]:
-        left_out.append(
-            f"{len(ranked) - settings.nodes} nodes with fewer entries ({', '.join(ranked[settings.nodes :])})"
-        )
-    return Examined(facets, units, left_out)
+    splits = {
+        name: split_contribution(evidence.contribution, evidence.samples, settings.seed)
+        if name == CONTRIBUTION
+        else split_node(evidence.nodes[name], settings.seed)
+        for name in chosen_features(evidence.counts, settings)[0]
+    }
+    return gather(evidence, splits, settings)
 
 
-def _contribution_facets(
-    evidence: Evidence, settings: AuditSettings
-) -> tuple[list[Facet], dict[str, str], list[str]]:
-    windows, samples = evidence.contribution, evidence.samples
-    if not len(windows):
-        return [], {}, ["Contribution units: the library holds no contribution windows"]
-    parts = partition(windows, samples.predicted[windows.owner], seed=settings.seed)
-    names = [f"{CONTRIBUTION}:{label}" for label in parts.labels]
-    facets, small = [], 0
-    for number in range(int(parts.labels.max()) + 1):
-        own = windows.take(parts.labels == number)
-        unit = Unit(f"{CONTRIBUTION}:{number}", windows.layer, parts.channels(number), local=True)
-        if _is_large(own, samples):
-            facets.append(Facet(unit, 0, own))
-        else:
-            small += 1
-    note = f"{small} contribution units with fewer than {THRESHOLDS.fewest} training entries"
-    return facets, dict(zip(windows.ids.tolist(), names, strict=True)), [note] if small else []
+def gather(evidence: Evidence, splits: Mapping[str, Split], settings: AuditSettings) -> Examined:
+    """Gather the parts that are large enough to be judged, and say what is left out."""
+    places: list[tuple[str, int]] = []
+    left_out = (
+        [] if CONTRIBUTION in splits else ["Contribution units: the library holds no contribution windows"]
+    )
+    for name, split in splits.items():
+        training = evidence.samples.of("training")[evidence.of(name).owner]
+        sizes = np.bincount(split.labels[training], minlength=split.parts)
+        large = np.flatnonzero(sizes >= THRESHOLDS.fewest).tolist()
+        places += [(name, part) for part in large]
+        if len(large) < split.parts:
+            what = "contribution units" if name == CONTRIBUTION else f"facets of {name}"
+            left_out.append(
+                f"{split.parts - len(large)} {what} with fewer than {THRESHOLDS.fewest} training entries"
+            )
+    rest = chosen_features(evidence.counts, settings)[1]
+    if rest:
+        left_out.append(f"{len(rest)} nodes with fewer entries ({', '.join(rest)})")
+    facets = [facet_of(name, evidence.of(name), splits[name], part) for name, part in places]
+    return Examined(facets, _units(evidence, splits), left_out, places)
 
 
-def _node_facets(name: str, evidence: Evidence, settings: AuditSettings) -> tuple[list[Facet], list[str]]:
-    windows = evidence.nodes[name]
-    feature = FeatureName.parse(name)
-    unit = Unit(name, feature.layer, () if feature.index is None else (feature.index,), local=False)
-    kinds = split_facets(windows.gradients, seed=settings.seed)
-    facets = [Facet(unit, kind, windows.take(kinds == kind)) for kind in range(int(kinds.max()) + 1)]
-    kept = [facet for facet in facets if _is_large(facet.windows, evidence.samples)]
-    if len(kept) == len(facets):
-        return kept, []
-    return kept, [
-        f"{len(facets) - len(kept)} facets of {name} with fewer than {THRESHOLDS.fewest} training entries"
-    ]
-
-
-def _is_large(windows: Windows, samples: Samples) -> bool:
-    return int(samples.of("training")[windows.owner].sum()) >= THRESHOLDS.fewest
+def _units(evidence: Evidence, splits: Mapping[str, Split]) -> dict[str, str]:
+    if CONTRIBUTION not in splits:
+        return {}
+    names = [f"{CONTRIBUTION}:{label}" for label in splits[CONTRIBUTION].labels]
+    return dict(zip(evidence.contribution.ids.tolist(), names, strict=True))
 
 
 def surroundings(evidence: Evidence, settings: AuditSettings) -> Surroundings:
     """Gather what every facet is held against."""
     samples, windows = evidence.samples, evidence.contribution
     training = samples.of("training")
-    pool = windows.take(training[windows.owner])
+    pool = np.flatnonzero(training[windows.owner])
     rng = np.random.default_rng(settings.seed)
     rows = rng.choice(len(pool), min(4 * COMPARED, len(pool)), replace=False)
     return Surroundings(
         samples,
         training,
-        pool.centres(samples),
-        shifted_correlation(pool.detail[rows]),
+        windows.centres(samples)[pool],
+        shifted_correlation(np.asarray(windows.detail[pool[rows]])),
         _taken(windows),
         settings.pairs,
     )

@@ -12,6 +12,7 @@ from foveal_audit.auditing import Progress, audit, silent
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import log_bundle
 from foveal_audit.bundle.writing import check_place, write_bundle
+from foveal_audit.engine.running import Engine
 from foveal_audit.registering import record_verdict
 from foveal_audit.report.page import DOCUMENTS
 from foveal_audit.settings import AuditSettings
@@ -47,12 +48,13 @@ def publish(
     previous: Path | None = None,
     key: Path | None = None,
     progress: Progress = silent,
+    engine: Engine | None = None,
 ) -> Published:
     """Audit a model and publish what was found.
 
     Parameters
     ----------
-    model, library, settings, progress
+    model, library, settings, progress, engine
         As in :func:`foveal_audit.auditing.audit`.
     out, previous, key
         As in :func:`foveal_audit.bundle.writing.write_bundle`.
@@ -64,13 +66,9 @@ def publish(
     EnvironmentFault
         If MLflow or the disk fails; a bundle that was written stays.
     """
-    if not library.exists():
-        raise UsageError(
-            f"There is no library {library.name!r} in MLflow at {library.tracking_uri}",
-            f"Fill it first: foveal collect {model.source} DATA --source training --library {library.name}",
-        )
+    require(library, model)
     check_place(out, previous, key)
-    audited = audit(model, library, settings, progress)
+    audited = audit(model, library, settings, progress, engine)
     progress("writing the bundle", 0, 1)
     bundle = write_bundle(
         audited.result, out, documents=DOCUMENTS, generators=audited.generators, previous=previous, key=key
@@ -82,3 +80,18 @@ def publish(
     library.publish_note(patience=0)  # the windows have their units now, and the page names the audit
     progress("writing the bundle", 1, 1)
     return Published(findings, bundle, logged.run_id, logged.url, warning)
+
+
+def require(library: Library, model: AuditedModel) -> None:
+    """Refuse a library that does not exist.
+
+    Raises
+    ------
+    UsageError
+        With the command that would fill it.
+    """
+    if not library.exists():
+        raise UsageError(
+            f"There is no library {library.name!r} in MLflow at {library.tracking_uri}",
+            f"Fill it first: foveal collect {model.source} DATA --source training --library {library.name}",
+        )

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 
 import torch
 from threadpoolctl import threadpool_limits
+
+#: Seconds since 1970 that stand for now (reproducible-builds.org): with it even the date is the same.
+EPOCH = "SOURCE_DATE_EPOCH"
+
+
+def now() -> datetime:
+    """Say when it is, to the second: by the clock, or by :data:`EPOCH` where that is set."""
+    told = os.environ.get(EPOCH, "")
+    if told.isascii() and told.isdigit():
+        return datetime.fromtimestamp(int(told), timezone.utc)
+    return datetime.now(timezone.utc).replace(microsecond=0)
 
 
 @contextmanager

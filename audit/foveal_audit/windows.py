@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,22 +17,17 @@ from foveal.errors import UsageError
 from foveal.features import CONTRIBUTION
 from foveal.samples import decode_image
 from foveal.samples.images import Pixels
-from foveal_audit.units.appearance import detail, gradients, resize_crop
+from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
+from foveal_audit.units.appearance import SIDE, detail, gradients, resize_crop
 
 _KEY = ("source", "sample", "row", "sample_sha256")
 _SAMPLE_COLUMNS = (*_KEY, "predicted", "label", "origin", "shape", "metadata", "activations")
-_WINDOW_COLUMNS = (
-    "id",
-    *_KEY,
-    "window",
-    "activation",
-    "share",
-    "crop",
-    "map",
-    "map_shape",
-    "vector",
-    "layer",
-)
+#: What is known of an entry without its crop, and what its crop adds.
+LIGHT = ("id", *_KEY, "window", "activation", "share", "layer")
+HEAVY = ("crop", "map", "map_shape", "vector")
+
+#: Entries that are read at a time.
+_PIECE = 2000
 
 Strings = NDArray[np.str_]
 
@@ -93,8 +88,8 @@ class Windows:
         int64 (n,), the position of each window's sample in :class:`Samples`.
     boxes
         int64 (n, 4), y0, x0, y1, x1 in the original sample.
-    crops
-        The crops' PNG bytes; see :meth:`pixels`.
+    crops, maps
+        The crops' PNG bytes, see :meth:`pixels`, and the raw map of each: by position.
     """
 
     ids: Strings
@@ -102,8 +97,8 @@ class Windows:
     boxes: NDArray[np.int64]
     activation: NDArray[np.float64]
     share: NDArray[np.float64]
-    crops: NDArray[np.object_]
-    maps: NDArray[np.object_]
+    crops: NDArray[np.object_] | RaggedBytes
+    maps: NDArray[np.object_] | RaggedMaps
     vectors: NDArray[np.float32]
     layer: str
 
@@ -114,9 +109,15 @@ class Windows:
         """Select windows by position or by mask; what was computed about them goes along."""
         chosen = copy(self)
         for name, values in vars(self).items():
-            if isinstance(values, np.ndarray):
+            if isinstance(values, np.ndarray | RaggedBytes | RaggedMaps):
                 object.__setattr__(chosen, name, values[rows])
         return chosen
+
+    def knowing(self, computed: Mapping[str, NDArray[np.float32]]) -> Windows:
+        """Give the same windows with what was computed about them before: images, gradients, detail."""
+        told = copy(self)
+        vars(told).update(computed)
+        return told
 
     def pixels(self, row: int) -> Pixels:
         """Decode one crop (h, w, C)."""
@@ -125,6 +126,8 @@ class Windows:
     @cached_property
     def images(self) -> NDArray[np.float32]:
         """All crops at a common size, float32 (n, C, 32, 32) in 0 to 1; grey where their channels differ."""
+        if not len(self):
+            return np.zeros((0, 1, SIDE, SIDE), dtype=np.float32)
         crops = [resize_crop(self.pixels(row)) for row in range(len(self))]
         if len({len(crop) for crop in crops}) > 1:
             crops = [crop[:3].mean(axis=0, keepdims=True) for crop in crops]
@@ -142,7 +145,7 @@ class Windows:
 
     def centres(self, samples: Samples) -> NDArray[np.float64]:
         """Window centres as shares of the sample's height and width, (n, 2)."""
-        sizes = np.array([samples.shapes[owner][:2] for owner in self.owner], dtype=np.float64)
+        sizes = np.array([shape[:2] for shape in samples.shapes], dtype=np.float64)[self.owner]
         return np.asarray((self.boxes[:, :2] + self.boxes[:, 2:]) / 2 / sizes)
 
 
@@ -164,6 +167,15 @@ class Evidence:
     activations: dict[str, NDArray[np.float32]]
     left_out: int = 0
 
+    def of(self, feature: str) -> Windows:
+        """Give the windows of a recorded feature."""
+        return self.contribution if feature == CONTRIBUTION else self.nodes[feature]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of windows of each recorded feature."""
+        return {CONTRIBUTION: len(self.contribution)} | {name: len(own) for name, own in self.nodes.items()}
+
 
 def read_evidence(library: Library, model_sha256: str) -> Evidence:
     """Read what the library holds about one model.
@@ -173,22 +185,63 @@ def read_evidence(library: Library, model_sha256: str) -> Evidence:
     UsageError
         If it holds nothing about that model, or no training samples.
     """
-    known = library.samples(columns=["source", "config_sha256"], model_sha256=model_sha256)
-    _require(library, known, model_sha256)
-    alike = {"model_sha256": model_sha256, "config_sha256": _main_configuration(known)}
-    table = library.samples(columns=list(_SAMPLE_COLUMNS), **alike)
-    entries = library.entries(columns=["feature", *_WINDOW_COLUMNS], units=False, **alike)
-    positions = {key: number for number, key in enumerate(_keys(table))}
-    owners = np.array([positions[key] for key in _keys(entries)], dtype=np.int64)
-    features = np.array(entries["feature"].to_pylist(), dtype=str)
+    reader = EvidenceReader(library, model_sha256)
+    nodes = {name: reader.windows(name) for name in reader.counts if name != CONTRIBUTION}
+    return Evidence(reader.samples, reader.windows(CONTRIBUTION), nodes, reader.activations, reader.left_out)
 
-    def of(feature: str) -> Windows:
-        rows = np.flatnonzero(features == feature)
-        return _windows(entries.take(pa.array(rows)), owners[rows])
 
-    nodes = {name: of(name) for name in dict.fromkeys(features.tolist()) if name != CONTRIBUTION}
-    others = len(known) - len(table)
-    return Evidence(_samples(table), of(CONTRIBUTION), nodes, _activations(table), others)
+class EvidenceReader:
+    """Reads what the library holds about one model, one feature at a time.
+
+    Parameters
+    ----------
+    library, model_sha256
+        The library, and the model whose samples and entries count.
+
+    Attributes
+    ----------
+    samples, activations, left_out
+        As in :class:`Evidence`.
+    counts
+        Number of entries of each recorded feature.
+    """
+
+    def __init__(self, library: Library, model_sha256: str) -> None:
+        known = library.samples(columns=["source", "config_sha256"], model_sha256=model_sha256)
+        _require(library, known, model_sha256)
+        alike = {"model_sha256": model_sha256, "config_sha256": _main_configuration(known)}
+        table = library.samples(columns=list(_SAMPLE_COLUMNS), **alike)
+        self.samples, self.activations = _samples(table), _activations(table)
+        self.left_out = len(known) - len(table)
+        self._query = partial(library.query, units=False, **alike)
+        self._positions = {key: number for number, key in enumerate(_keys(table))}
+        self.counts = {str(name): count for name, count in sorted(self._query().facets("feature").items())}
+
+    def windows(self, feature: str) -> Windows:
+        """Read all windows of a feature."""
+        return self._windows(self._query(feature=feature).table([*LIGHT, *HEAVY]))
+
+    def pieces(self, feature: str, *, heavy: bool = True, size: int = _PIECE) -> Iterator[Windows]:
+        """Read the windows of a feature piece by piece, in the order of :meth:`windows`.
+
+        Parameters
+        ----------
+        heavy
+            With crops, maps and vectors; without them these are empty.
+        size
+            Windows per piece at most.
+        """
+        columns = [*LIGHT, *HEAVY] if heavy else list(LIGHT)
+        for table in self._query(feature=feature).ordered(columns, size):
+            yield self._windows(table)
+
+    def drawn(self, feature: str, number: int) -> Windows:
+        """Draw some windows of a feature at random, always the same ones."""
+        return self._windows(self._query(feature=feature).drawn(number, 0, [*LIGHT, *HEAVY]))
+
+    def _windows(self, table: pa.Table) -> Windows:
+        owners = np.array([self._positions[key] for key in _keys(table)], dtype=np.int64)
+        return _windows(table, owners)
 
 
 def _main_configuration(samples: pa.Table) -> str:
@@ -234,34 +287,48 @@ def _samples(table: pa.Table) -> Samples:
 
 def _windows(table: pa.Table, owners: NDArray[np.int64]) -> Windows:
     layers = table["layer"].unique().to_pylist()
+    blank = np.zeros((len(table), 2), dtype=np.int64)
+    heavy = "crop" in table.column_names
     return Windows(
         ids=np.array(table["id"].to_pylist(), dtype=str),
         owner=owners,
         boxes=np.array(table["window"].to_pylist(), dtype=np.int64).reshape(-1, 4),
-        activation=np.array(table["activation"].to_pylist(), dtype=np.float64),
-        share=np.array(table["share"].to_pylist(), dtype=np.float64),
-        crops=_objects(table["crop"].to_pylist()),
-        maps=_objects(_maps(table)),
-        vectors=_vectors(table["vector"].to_pylist()),
+        activation=table["activation"].to_numpy(),
+        share=table["share"].to_numpy(),
+        crops=_crops(table) if heavy else RaggedBytes(np.zeros(0, np.uint8), blank),
+        maps=_maps(table) if heavy else RaggedMaps(np.zeros(0, np.float32), blank, blank),
+        vectors=_vectors(table) if heavy else np.zeros((len(table), 0), np.float32),
         layer=str(layers[0]) if layers else "",
     )
 
 
-def _objects(values: Sequence[object]) -> NDArray[np.object_]:
-    """Keep ragged values as they are; numpy would try to stack them."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+def _crops(table: pa.Table) -> RaggedBytes:
+    crops = table["crop"].to_pylist()
+    sizes = np.array([len(crop) for crop in crops], dtype=np.int64)
+    return RaggedBytes(np.frombuffer(b"".join(crops), dtype=np.uint8), bounds_of(sizes))
 
 
-def _maps(table: pa.Table) -> list[NDArray[np.float32]]:
-    values = zip(table["map"].to_pylist(), table["map_shape"].to_pylist(), strict=True)
-    return [np.asarray(flat, dtype=np.float32).reshape(shape) for flat, shape in values]
+def _maps(table: pa.Table) -> RaggedMaps:
+    values, sizes = _lists(table["map"])
+    shapes = table["map_shape"].to_pylist()
+    grids = np.array(shapes, dtype=np.int64).reshape(len(shapes), -1)
+    return RaggedMaps(values, bounds_of(sizes), grids)
 
 
-def _vectors(values: list[list[float]]) -> NDArray[np.float32]:
-    width = max(map(len, values), default=0)
-    return np.array(values, dtype=np.float32).reshape(len(values), width)
+def _vectors(table: pa.Table) -> NDArray[np.float32]:
+    values, sizes = _lists(table["vector"])
+    return values.reshape(len(sizes), int(sizes.max(initial=0)))
+
+
+def _lists(column: pa.ChunkedArray) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Give all values of a column of lists, one list after the other, and the length of each."""
+    values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    sizes = [np.diff(chunk.offsets.to_numpy()) for chunk in column.chunks]
+    empty = np.zeros(0, dtype=np.float32)
+    return (
+        np.concatenate([empty, *values]).astype(np.float32, copy=False),
+        np.concatenate([np.zeros(0, np.int64), *sizes]).astype(np.int64, copy=False),
+    )
 
 
 def _activations(table: pa.Table) -> dict[str, NDArray[np.float32]]:

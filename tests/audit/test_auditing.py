@@ -130,7 +130,13 @@ def test_pictures_belong_to_their_assessments(audited):
 
 def test_progress_ends_what_it_begins(audited, told):
     whats = dict.fromkeys(what for what, _, _ in told)
-    assert list(whats) == ["finding units", "judging facets", "looking for gaps", "learning appearances"]
+    assert list(whats) == [
+        "reading the library",
+        "finding units",
+        "judging facets",
+        "looking for gaps",
+        "learning appearances",
+    ]
     for name in whats:
         done = [(done, total) for what, done, total in told if what == name]
         assert done[-1][0] == done[-1][1]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime, timezone
 
 import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from foveal_audit.reproducible import one_thread, reproducible
+from foveal_audit.reproducible import now, one_thread, reproducible
 
 
 @pytest.fixture
@@ -46,3 +47,13 @@ def test_gradients_are_on_inside(mode):
         x = torch.ones(1, requires_grad=True)
         (x * 2).sum().backward()
     assert x.grad.item() == 2
+
+
+def test_now_is_the_clock_or_what_was_told(monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    before = datetime.now(timezone.utc)
+    assert before.replace(microsecond=0) <= now() <= datetime.now(timezone.utc)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert now() == datetime(1970, 1, 2, tzinfo=timezone.utc)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    assert now() >= before.replace(microsecond=0)

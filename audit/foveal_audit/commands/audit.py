@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from foveal.archives import AuditedModel
+    from foveal.library import Library
     from foveal_audit.bundle.schema import Findings
+    from foveal_audit.publishing import Published
+    from foveal_audit.settings import AuditSettings
 
 #: Findings at or above this make the command exit with 1.
 _FAILING = {"never": (), "confirmed": ("confirmed",), "suspected": ("confirmed", "suspected")}
@@ -33,11 +39,25 @@ def register(app: typer.Typer) -> None:
 def audit(
     model: Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="BUNDLE", help="The folder to write.")],
+    *,
     library: Annotated[
         str | None, typer.Option(metavar="NAME", help="The library; by default the model's name.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Source of all chance.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer tests, nodes and generators.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Measure a sample, say what the audit would take, and stop.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from what an audit that was cut off had finished.")
+    ] = False,
+    executor: Annotated[
+        str, typer.Option(metavar="local|ray", help="Where the work is done.", show_default=True)
+    ] = "local",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Worker processes; by default as many as cores.", show_default=False),
+    ] = None,
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 at findings of this verdict or a surer one.")
     ] = FailOn.NEVER,
@@ -52,34 +72,114 @@ def audit(
     """Find what MODEL relies on and what it never learned, and write the evidence to BUNDLE.
 
     The library must hold training samples of the model (foveal collect); with production samples, gaps are
-    looked for too. The bundle is also logged to MLflow.
+    looked for too. The bundle is also logged to MLflow. Until it is written, finished work is kept in
+    BUNDLE.work: an audit that was cut off goes on from there with --resume.
     """
     from foveal.archives import load_model  # noqa: PLC0415 - start-up stays light
-    from foveal.commands.progress import reporting  # noqa: PLC0415
     from foveal.library import Library  # noqa: PLC0415
     from foveal.library.connection import quiet  # noqa: PLC0415
-    from foveal_audit.publishing import publish  # noqa: PLC0415
     from foveal_audit.settings import QUICK, AuditSettings  # noqa: PLC0415
 
     quiet()
     audited = load_model(model)
     settings = replace(QUICK if quick else AuditSettings(), seed=seed)
-    with reporting() as progress:
-        published = publish(
-            audited,
-            Library(library or audited.name),
-            settings,
-            out,
-            previous=previous,
-            key=key,
-            progress=progress,
-        )
+    asked = Library(library or audited.name)
+    if plan:
+        _tell_plan(audited, asked, settings, jobs, as_json=as_json)
+        return
+    with _kept(out):
+        published = _run(audited, asked, settings, out, _How(resume, executor, jobs, previous, key))
     findings = published.findings
     if published.warning:
         typer.echo(f"foveal: warning: {published.warning}", err=True)
     typer.echo(_as_json(findings, out, published.url) if as_json else _as_text(findings, out, published.url))
     if any(finding.verdict in _FAILING[fail_on.value] for finding in findings.findings):
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class _How:
+    """How an audit is done and what its bundle is tied to."""
+
+    resume: bool
+    executor: str
+    jobs: int | None
+    previous: Path | None
+    key: Path | None
+
+
+def _run(model: AuditedModel, library: Library, settings: AuditSettings, out: Path, how: _How) -> Published:
+    from foveal.commands.progress import reporting  # noqa: PLC0415 - start-up stays light
+    from foveal_audit.bundle.writing import check_place  # noqa: PLC0415
+    from foveal_audit.engine.executors import opened  # noqa: PLC0415
+    from foveal_audit.engine.running import Engine  # noqa: PLC0415
+    from foveal_audit.engine.workplace import has_work, workplace  # noqa: PLC0415
+    from foveal_audit.publishing import publish  # noqa: PLC0415
+
+    check_place(out, how.previous, how.key)
+    if how.resume and not has_work(out):
+        typer.echo(f"foveal: nothing is kept of an earlier audit for {out}: beginning anew", err=True)
+    with (
+        reporting() as progress,
+        workplace(out, resume=how.resume) as shelf,
+        opened(how.executor, how.jobs) as executor,
+    ):
+        engine = Engine(model, shelf, executor)
+        return publish(
+            model,
+            library,
+            settings,
+            out,
+            previous=how.previous,
+            key=how.key,
+            progress=progress,
+            engine=engine,
+        )
+
+
+def _tell_plan(
+    model: AuditedModel, library: Library, settings: AuditSettings, jobs: int | None, *, as_json: bool
+) -> None:
+    from foveal_audit.engine.executors import cores  # noqa: PLC0415 - start-up stays light
+    from foveal_audit.engine.planning import measure  # noqa: PLC0415
+    from foveal_audit.publishing import require  # noqa: PLC0415
+
+    require(library, model)
+    plan = measure(model, library, settings, jobs or cores())
+    if as_json:
+        totals = {"jobs": plan.jobs, "seconds": plan.seconds, "wait": plan.wait, "disk": plan.disk}
+        typer.echo(json.dumps({**totals, "stages": [asdict(row) for row in plan.rows]}, indent=1))
+        return
+    for row in plan.rows:
+        typer.echo(
+            f"{row.stage:22}{row.pieces:5} pieces{row.seconds:9.1f} CPU s{row.disk / 1e6:9.1f} MB"
+            f"  measured on {row.measured}"
+        )
+    typer.echo(
+        f"in all {plan.seconds:.0f} CPU s, about {plan.wait:.0f} s with {plan.jobs} worker processes, "
+        f"and {plan.disk / 1e6:.0f} MB of disk"
+    )
+
+
+@contextmanager
+def _kept(out: Path) -> Iterator[None]:
+    """Say how to go on where an audit is cut off after some of its work was done."""
+    from foveal.cli import INTERRUPTED  # noqa: PLC0415 - the command is registered there
+    from foveal.errors import EnvironmentFault  # noqa: PLC0415
+    from foveal_audit.engine.workplace import has_work, work_folder  # noqa: PLC0415
+
+    words = f"what is done is kept in {work_folder(out)}: the same command with --resume goes on from there"
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not has_work(out):
+            raise
+        typer.echo(f"foveal: interrupted; {words}", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except EnvironmentFault:
+        if has_work(out):
+            typer.echo(f"foveal: {words}", err=True)
+        raise
 
 
 def _as_json(findings: Findings, out: Path, url: str) -> str:

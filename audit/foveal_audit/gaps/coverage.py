@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 _NEIGHBOURS = 10
+#: Reference windows at most: the search takes time with their number times that of all windows.
+_REFERENCES = 8192
 
 
 def sample_distances(
@@ -72,10 +74,13 @@ def coverage(
     trained = np.flatnonzero(training)
     reference[rng.permutation(trained)[: len(trained) // 2]] = True
     calibrating = training & ~reference
-    if not reference[owner].any():
-        return np.ones(int(production.sum()))  # nothing to be unlike of
+    rows = np.flatnonzero(reference[owner])
+    if not len(rows) or not spaces:
+        return np.ones(int(production.sum()))  # nothing to be unlike of, or nothing that ever differs
+    if len(rows) > _REFERENCES:
+        rows = np.sort(rng.choice(rows, _REFERENCES, replace=False))
     p_values = []
     for described in spaces.values():
-        distance = sample_distances(described[reference[owner]], described, owner, len(training))
+        distance = sample_distances(described[rows], described, owner, len(training))
         p_values.append(conformal_p(distance[calibrating], distance[production]))
     return np.asarray(np.minimum(1, np.min(p_values, axis=0) * len(p_values)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +42,19 @@ def exceedance(value: float, null: NDArray[np.float64]) -> float:
 
 
 def _occupancy_entropy(centres: NDArray[np.float64]) -> float:
-    cells = np.minimum((centres * _GRID).astype(int), _GRID - 1)
-    counts = np.bincount(cells[:, 0] * _GRID + cells[:, 1], minlength=_GRID**2)
-    shares = counts[counts > 0] / len(centres)
+    return _entropy(_cells(centres))
+
+
+def _entropy(cells: NDArray[np.int64]) -> float:
+    counts = np.bincount(cells, minlength=_GRID**2)
+    shares = counts[counts > 0] / len(cells)
     return float(-(shares * np.log(shares)).sum())
+
+
+def _cells(centres: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Say in which cell of a coarse grid each centre lies."""
+    cells = np.minimum((centres * _GRID).astype(np.int64), _GRID - 1)
+    return np.asarray(cells[:, 0] * _GRID + cells[:, 1])
 
 
 def position_lock(
@@ -67,14 +75,14 @@ def position_lock(
     -------
     1 - entropy / entropy of equally large subsets of the pool: 1 = always the same place, 0 = as anywhere.
     """
-    draws = [
-        pool[rng.choice(len(pool), min(len(centres), len(pool)), replace=False)] for _ in range(PERMUTATIONS)
-    ]
-    null = np.array([_occupancy_entropy(draw) for draw in draws])
+    found, around = _cells(centres), _cells(pool)
+    size = min(len(found), len(around))
+    draws = (rng.choice(len(around), size, replace=False) for _ in range(PERMUTATIONS))
+    null = np.array([_entropy(around[draw]) for draw in draws])
     usual = float(null.mean())
     if usual <= 0:  # everything lies at one place: nothing can be more fixed than the rest
         return Signal(0.0, 1.0)
-    value = 1 - _occupancy_entropy(centres) / usual
+    value = 1 - _entropy(found) / usual
     return Signal(float(np.clip(value, 0, 1)), exceedance(value, 1 - null / usual))
 
 
@@ -111,19 +119,32 @@ def _nearest_five(correlation: NDArray[np.float32]) -> float:
 
 def cramers_v(present: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
     """Bias-corrected Cramer's V (Bergsma 2013) between presence (n,) and group numbers (n,), 0 to 1."""
-    table = np.stack(
-        [np.bincount(groups[present == side], minlength=int(groups.max()) + 1) for side in (False, True)]
-    )
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0].astype(np.float64)
-    if min(table.shape) < 2:
-        return 0.0
-    total = table.sum()
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / total
-    phi = ((table - expected) ** 2 / expected).sum() / total
-    rows, columns = table.shape
-    phi = max(0.0, phi - (columns - 1) * (rows - 1) / (total - 1))
+    totals = np.bincount(groups)
+    shown = np.bincount(groups[present], minlength=len(totals))
+    return float(_cramers_v(shown[None], totals)[0])
+
+
+def _cramers_v(shown: NDArray[np.int64], totals: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Compute V of many tables (p,) that differ in how the present samples fall on the groups.
+
+    Parameters
+    ----------
+    shown
+        int64 (p, groups), the present samples of each group, in each table equally many.
+    totals
+        int64 (groups,), all samples of each group.
+    """
+    shown, totals = shown[:, totals > 0], totals[totals > 0]
+    sides = np.array([totals.sum() - shown[0].sum(), shown[0].sum()], dtype=np.float64)
+    if len(totals) < 2 or not sides.all():
+        return np.zeros(len(shown))
+    total, rows, columns = sides.sum(), 2, len(totals)
+    tables = np.stack([totals - shown, shown], axis=1).astype(np.float64)
+    expected = np.outer(sides, totals) / total
+    phi = ((tables - expected) ** 2 / expected).reshape(len(shown), -1).sum(axis=1) / total
+    phi = np.maximum(0.0, phi - (columns - 1) * (rows - 1) / (total - 1))
     width = min(rows - (rows - 1) ** 2 / (total - 1), columns - (columns - 1) ** 2 / (total - 1)) - 1
-    return float(min(1.0, np.sqrt(phi / width))) if width > 0 else 0.0
+    return np.minimum(1.0, np.sqrt(phi / width)) if width > 0 else np.zeros(len(shown))
 
 
 def conditional_association(
@@ -145,24 +166,33 @@ def conditional_association(
     if not strata:
         return None
     weights = np.array([len(rows) for rows in strata], dtype=np.float64)
-
-    def pooled(arrange: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> float:
-        return float(
-            np.average([cramers_v(present[rows], groups[arrange(rows)]) for rows in strata], weights=weights)
-        )
-
-    value = pooled(lambda rows: rows)
-    null = np.array([pooled(rng.permutation) for _ in range(PERMUTATIONS)])
-    return Signal(value, exceedance(value, null))
+    # The first table is what was seen, the others are drawn.
+    shown = [[_shown(groups[rows], present[rows], groups)] for rows in strata]
+    for _ in range(PERMUTATIONS):
+        for tables, rows in zip(shown, strata, strict=True):
+            tables.append(_shown(groups[rng.permutation(rows)], present[rows], groups))
+    values = [
+        _cramers_v(np.array(tables), np.bincount(groups[rows], minlength=len(tables[0])))
+        for tables, rows in zip(shown, strata, strict=True)
+    ]
+    pooled = np.average(np.stack(values, axis=1), axis=1, weights=weights)
+    return Signal(float(pooled[0]), exceedance(float(pooled[0]), pooled[1:]))
 
 
 def plain_association(
     present: NDArray[np.bool_], groups: NDArray[np.int64], rng: np.random.Generator
 ) -> Signal:
     """Say how much a facet's presence depends on a metadata column, the class left out: Cramer's V."""
-    value = cramers_v(present, groups)
-    null = np.array([cramers_v(present, rng.permutation(groups)) for _ in range(PERMUTATIONS)])
-    return Signal(value, exceedance(value, null))
+    drawn = [_shown(rng.permutation(groups), present, groups) for _ in range(PERMUTATIONS)]
+    values = _cramers_v(np.array([_shown(groups, present, groups), *drawn]), np.bincount(groups))
+    return Signal(float(values[0]), exceedance(float(values[0]), values[1:]))
+
+
+def _shown(
+    arranged: NDArray[np.int64], present: NDArray[np.bool_], groups: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Count the present samples of each group."""
+    return np.bincount(arranged[present], minlength=int(groups.max()) + 1)
 
 
 def _strata(classes: NDArray[np.int64]) -> list[NDArray[np.int64]]:

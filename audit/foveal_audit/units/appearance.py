@@ -17,6 +17,8 @@ SIDE = 32
 _SHIFTS = range(0, 13, 2)
 _TEMPLATE = 20
 
+#: Orientations times cells of 8 x 8 pixels.
+_HOG_SIZE = 8 * (SIDE // 8) ** 2
 _hog = partial(hog, orientations=8, pixels_per_cell=(8, 8), cells_per_block=(1, 1))
 
 
@@ -38,7 +40,7 @@ def luminance(crops: NDArray[np.float32]) -> NDArray[np.float32]:
 def gradients(crops: NDArray[np.float32]) -> NDArray[np.float32]:
     """Describe crops (n, C, 32, 32) by square-rooted oriented gradients, (n, 128)."""
     described = [_hog(crop) for crop in luminance(crops)]
-    return np.sqrt(np.asarray(described, dtype=np.float32))
+    return np.sqrt(np.asarray(described, dtype=np.float32).reshape(len(crops), _HOG_SIZE))
 
 
 def detail(crops: NDArray[np.float32], blur: float = 4.0) -> NDArray[np.float32]:
@@ -48,7 +50,7 @@ def detail(crops: NDArray[np.float32], blur: float = 4.0) -> NDArray[np.float32]
 
 
 def _normalised(patches: NDArray[np.float32]) -> NDArray[np.float32]:
-    flat = patches.reshape(len(patches), -1)
+    flat = patches.reshape(len(patches), patches.shape[1] * patches.shape[2])
     flat = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6), dtype=np.float32)
 

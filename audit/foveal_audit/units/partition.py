@@ -105,6 +105,7 @@ def _nearest(match: NDArray[np.float32]) -> float:
 
 
 def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    values, counts = np.unique(labels, return_counts=True)
-    order = values[np.argsort(-counts, kind="stable")]
-    return np.array([int(np.flatnonzero(order == label)[0]) for label in labels], dtype=np.int64)
+    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
+    return rank[places]

@@ -13,6 +13,7 @@ from foveal.errors import EnvironmentFault
 from foveal.library import Library
 from foveal_audit.bundle.manifest import verify_manifest
 from foveal_audit.commands.verify import check
+from foveal_audit.engine.workplace import workplace
 from foveal_audit.settings import AuditSettings
 
 
@@ -30,7 +31,9 @@ def run(planted_library, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run(*options, model="python:planted:model", out="bundle"):
-        return CliRunner().invoke(build_app(), ["audit", model, "-o", out, "--quick", *options])
+        return CliRunner().invoke(
+            build_app(), ["audit", model, "-o", out, "--quick", "--jobs", "1", *options]
+        )
 
     return run
 
@@ -173,9 +176,9 @@ def test_a_model_that_is_not_there(run):
 @pytest.mark.parametrize(
     ("place", "fault", "code", "left"),
     [
-        ("foveal_audit.bundle.writing._write_generators", KeyboardInterrupt(), 4, []),
-        ("foveal_audit.bundle.writing.write_manifest", OSError("No space left on device"), 3, []),
-        ("foveal_audit.publishing.log_bundle", EnvironmentFault("MLflow is gone", "Start it"), 3, ["bundle"]),
+        ("foveal_audit.bundle.writing._write_generators", KeyboardInterrupt(), 4, set()),
+        ("foveal_audit.bundle.writing.write_manifest", OSError("No space left on device"), 3, set()),
+        ("foveal_audit.publishing.log_bundle", EnvironmentFault("MLflow is gone", "Start it"), 3, {"bundle"}),
     ],
 )
 def test_a_failure_leaves_a_whole_bundle_or_none(run, tmp_path, monkeypatch, place, fault, code, left):
@@ -184,10 +187,127 @@ def test_a_failure_leaves_a_whole_bundle_or_none(run, tmp_path, monkeypatch, pla
 
     monkeypatch.setattr(place, fail)
     assert run().exit_code == code
-    assert [path.name for path in tmp_path.iterdir()] == left
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle.work"} | left
     if left:
         monkeypatch.undo()
         assert check(tmp_path / "bundle")["intact"]
+
+
+def test_an_interrupted_audit_goes_on_where_it_was(run, tmp_path, monkeypatch):
+    from foveal_audit.engine.stages import STAGES  # noqa: PLC0415
+
+    whole = run(out="whole")
+    assert not (tmp_path / "whole.work").exists()
+    judge, judged = STAGES["judging"], []
+
+    def interrupted(work, desk, folder):
+        if len(judged) == 2:
+            raise KeyboardInterrupt
+        judge(work, desk, folder)
+        judged.append(work.name)
+
+    monkeypatch.setitem(STAGES, "judging", interrupted)
+    done = run()
+    words = (
+        f"what is done is kept in {tmp_path / 'bundle.work'}: "
+        "the same command with --resume goes on from there"
+    )
+    assert done.exit_code == 4
+    assert done.stderr.splitlines()[-1] == f"foveal: interrupted; {words}"
+    before = list(judged)
+    monkeypatch.setitem(STAGES, "judging", lambda work, *rest: (judged.append(work.name), judge(work, *rest)))
+    again = run("--resume")
+    assert again.exit_code == 0
+    assert len(set(judged)) == len(judged) > len(before) == 2
+    assert not (tmp_path / "bundle.work").exists()
+    read = [json.loads((tmp_path / name / "findings.json").read_text()) for name in ("whole", "bundle")]
+    for one in read:
+        one.pop("created")
+    assert read[0] == read[1]
+    assert again.stdout.splitlines()[:-2] == whole.stdout.splitlines()[:-2]
+
+
+def test_without_resume_an_audit_begins_anew(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("foveal_audit.publishing.log_bundle", lambda *_: 1 / 0)
+    assert isinstance(run().exception, ZeroDivisionError)
+    left = tmp_path / "bundle.work" / "judging"
+    (left / "kept").mkdir()
+    assert isinstance(run("--resume").exception, ZeroDivisionError)
+    assert (left / "kept").exists()
+    assert isinstance(run().exception, ZeroDivisionError)
+    assert left.exists()
+    assert not (left / "kept").exists()
+
+
+def test_nothing_to_resume_is_said(run):
+    done = run("--resume")
+    assert done.exit_code == 0
+    assert (
+        "foveal: nothing is kept of an earlier audit for bundle: beginning anew" in done.stderr.splitlines()
+    )
+
+
+def test_a_folder_of_somebody_else_is_no_place_for_work(run, tmp_path):
+    (tmp_path / "bundle.work").mkdir()
+    (tmp_path / "bundle.work" / "thesis.tex").write_text("mine")
+    refused(
+        run(),
+        2,
+        f"{tmp_path / 'bundle.work'} is where the work would be kept, and it holds something else. "
+        "Move it away, or choose another folder for the bundle",
+    )
+    assert (tmp_path / "bundle.work" / "thesis.tex").read_text() == "mine"
+
+
+def test_two_audits_of_one_bundle_at_once_are_refused(run, tmp_path):
+    with workplace(tmp_path / "bundle", resume=False):
+        refused(
+            run(),
+            2,
+            f"Another audit is at work in {tmp_path / 'bundle.work'}. "
+            "Wait for it, or choose another folder for the bundle",
+        )
+
+
+def test_an_executor_that_is_not_installed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("foveal_audit.engine.executors.find_spec", lambda _: None)
+    refused(
+        run("--executor", "ray"),
+        3,
+        "The executor 'ray' needs the package ray, which is not installed. Install it: "
+        "pip install 'foveal[ray]'. Or leave --executor out to work on this machine",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_measures_and_does_nothing(run, tmp_path):
+    done = run("--plan")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert [line[:22].strip() for line in lines[:-1]] == [
+        "reading the library",
+        "finding units",
+        "judging facets",
+        "looking for gaps",
+        "learning appearances",
+    ]
+    assert lines[-1].startswith("in all ")
+    assert lines[-1].endswith(" MB of disk")
+    assert list(tmp_path.iterdir()) == []
+    told = json.loads(run("--plan", "--json").stdout)
+    assert told["jobs"] == 1
+    assert told["seconds"] == pytest.approx(told["wait"])
+    assert told["seconds"] == pytest.approx(sum(row["seconds"] for row in told["stages"]))
+    assert [row["pieces"] > 0 for row in told["stages"]] == [True, True, True, True, False]
+
+
+def test_a_plan_of_an_unknown_library(run, planted_library):
+    refused(
+        run("--plan", "--library", "plantet"),
+        2,
+        f"There is no library 'plantet' in MLflow at {planted_library.tracking_uri}. "
+        "Fill it first: foveal collect python:planted:model DATA --source training --library plantet",
+    )
 
 
 def test_a_second_audit_follows_the_first(run, tmp_path):

@@ -80,3 +80,18 @@ def test_a_sample_without_windows_is_not_unlike():
 def test_hardly_any_training_says_nothing(training):
     p_values = coverage(*scene(3, training=training, production=5), np.random.default_rng(0))
     assert p_values.tolist() == [1] * 5
+
+
+def test_nothing_that_ever_differs_says_nothing():
+    _, owner, training, production = scene(3)
+    p_values = coverage({}, owner, training, production, np.random.default_rng(0))
+    assert p_values.tolist() == [1] * int(production.sum())
+
+
+def test_fewer_reference_windows_say_the_same_of_most(monkeypatch):
+    whole = coverage(*scene(0), np.random.default_rng(0))
+    monkeypatch.setattr("foveal_audit.gaps.coverage._REFERENCES", 30)
+    assert (coverage(*scene(0), np.random.default_rng(0)) != whole).any()
+    assert np.median(coverage(*scene(0, shift=4), np.random.default_rng(0))) <= 2 / 61
+    alike = np.concatenate([coverage(*scene(seed), np.random.default_rng(seed)) for seed in range(12)])
+    assert (alike <= 0.05).mean() <= 0.08

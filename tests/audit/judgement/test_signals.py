@@ -186,3 +186,45 @@ def test_the_question_cannot_be_asked_of_one_group_or_few_samples():
     assert conditional_association(half, np.arange(40) // 20, np.arange(40) // 8, rng) is None
     few = np.arange(40) < 4
     assert conditional_association(few, np.arange(40) % 2, np.zeros(40, np.int64), rng) is None
+
+
+def naive_v(present, groups):
+    """Cramer's V from one table, cell by cell."""
+    names = sorted(set(groups.tolist()))
+    table = [[sum((present == side) & (groups == name)) for name in names] for side in (False, True)]
+    rows, columns, total = (
+        [sum(row) for row in table],
+        [sum(col) for col in zip(*table, strict=True)],
+        len(groups),
+    )
+    if min(rows) == 0 or len(names) < 2:
+        return 0.0
+    cells = [(r, c) for r in range(2) for c in range(len(names))]
+    expected = {(r, c): rows[r] * columns[c] / total for r, c in cells}
+    phi = sum((table[r][c] - expected[r, c]) ** 2 / expected[r, c] for r, c in cells) / total
+    phi = max(0.0, phi - (len(names) - 1) / (total - 1))
+    width = min(2 - 1 / (total - 1), len(names) - (len(names) - 1) ** 2 / (total - 1)) - 1
+    return min(1.0, np.sqrt(phi / width)) if width > 0 else 0.0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_all_permutations_at_once_are_those_one_by_one(seed):
+    rng = np.random.default_rng(seed)
+    number = int(rng.integers(60, 120))
+    groups, classes = rng.integers(0, 4, number) * 2, rng.integers(0, 3, number)
+    present = rng.random(number) < np.where(groups == 2, 0.6, 0.3)
+    value, p = conditional_association(
+        present, groups, classes, np.random.default_rng(seed)
+    ).__dict__.values()
+    strata = [np.flatnonzero(classes == one) for one in np.unique(classes)]
+    chance = np.random.default_rng(seed)
+
+    def pooled(arrange):
+        found = [naive_v(present[rows], groups[arrange(rows)]) for rows in strata]
+        return np.average(found, weights=[len(rows) for rows in strata])
+
+    assert value == pytest.approx(pooled(lambda rows: rows))
+    null = np.array([pooled(chance.permutation) for _ in range(PERMUTATIONS)])
+    assert p == pytest.approx(exceedance(value, np.round(null, 12)), rel=0.02)
+    plain = plain_association(present, groups, np.random.default_rng(seed))
+    assert plain.value == pytest.approx(naive_v(present, groups))

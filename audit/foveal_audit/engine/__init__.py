@@ -1,0 +1,1 @@
+"""How an audit is computed: pieces of work as pure functions, each with its result in a folder of its own."""

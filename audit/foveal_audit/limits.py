@@ -1,0 +1,94 @@
+"""What the data cannot tell: said in every bundle, so that silence is not taken for absence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveal import Library
+from foveal_audit.judgement.verdict import THRESHOLDS
+from foveal_audit.windows import Evidence, Samples
+
+
+def without_gaps(evidence: Evidence) -> str:
+    """Say why gaps cannot be looked for, or "" where they can."""
+    samples, owner = evidence.samples, evidence.contribution.owner
+    if not samples.of("production").any():
+        return "the library holds no production samples to compare with"
+    return "" if samples.of("training")[owner].any() else "no training sample has a contribution window"
+
+
+def limits(
+    library: Library,
+    model_sha256: str,
+    evidence: Evidence,
+    readable: NDArray[np.bool_],
+    labels: Sequence[str],
+) -> list[str]:
+    """List what a library does not allow to be examined.
+
+    Parameters
+    ----------
+    library, model_sha256
+        What was read, and the model that counts.
+    evidence
+        What it holds about that model.
+    readable
+        Marks the samples whose file is there and unchanged.
+    labels
+        Names of the classes.
+    """
+    lost = library.losses().items()
+    return [
+        *(f"{count} samples lost before the library ({reason})" for reason, count in lost),
+        *_gaps(evidence),
+        *_other_models(library, model_sha256, evidence),
+        *_files(evidence.samples, readable),
+        *_training(evidence.samples, labels),
+        *_dead_layers(evidence),
+    ]
+
+
+def _gaps(evidence: Evidence) -> Iterator[str]:
+    if reason := without_gaps(evidence):
+        yield f"Training-set gaps: {reason}"
+
+
+def _other_models(library: Library, model_sha256: str, evidence: Evidence) -> Iterator[str]:
+    if evidence.left_out:
+        yield f"{evidence.left_out} samples that were observed under other settings of the model"
+    others = [shard for shard in library.shards() if shard["model_sha256"] != model_sha256]
+    if others:
+        names = ", ".join(sorted({str(shard["model_sha256"])[:12] for shard in others}))
+        number = sum(int(shard["rows"]["samples"]) for shard in others)
+        yield f"{number} samples that were observed with another model or version ({names})"
+
+
+def _files(samples: Samples, readable: NDArray[np.bool_]) -> Iterator[str]:
+    with_file = np.array([origin is not None for origin in samples.origins], dtype=bool)
+    if unread := int((~with_file).sum()):
+        yield f"{unread} samples came without a file (served requests): causal tests use the others"
+    if gone := int((with_file & ~readable).sum()):
+        yield f"{gone} samples whose file is gone or was changed: causal tests use the others"
+
+
+def _training(samples: Samples, labels: Sequence[str]) -> Iterator[str]:
+    training = np.flatnonzero(samples.of("training"))
+    if len(training) < THRESHOLDS.fewest:
+        yield f"{len(training)} training samples: fewer than {THRESHOLDS.fewest} decide nothing"
+    if len({samples.sha256[row] for row in training}) == 1 < len(training):
+        yield "All training samples are one and the same image: nothing can be told apart"
+    answers = np.unique(samples.predicted[training])
+    if len(answers) == 1:
+        name = labels[answers[0]] if answers[0] < len(labels) else f"class {answers[0]}"
+        yield f"Causal tests: the model answers all training samples with {name!r}, they need another class"
+    if not any(len(np.unique(values[training])) >= 2 for values in samples.metadata.values()):
+        yield "Ties to sites, devices or other metadata: no column of it tells training samples apart"
+
+
+def _dead_layers(evidence: Evidence) -> Iterator[str]:
+    for layer, values in evidence.activations.items():
+        if values.size and float(values.max()) <= 0:
+            yield f"{layer}: dead, none of its {values.shape[1]} nodes is above zero for any sample"

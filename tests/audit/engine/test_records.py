@@ -1,0 +1,69 @@
+"""What was measured comes back without a difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from synthetic_library import make_windows, noise_crop
+
+from foveal_audit.bundle.evidence import FacetEvidence
+from foveal_audit.engine.records import (
+    FILES,
+    read_drawn,
+    read_gaps,
+    read_judged,
+    write_gaps,
+    write_generated,
+    write_judged,
+)
+from foveal_audit.gaps.finding import Gap, Gaps
+from foveal_audit.judgement.facet import Facet, Judged
+from foveal_audit.judgement.pairs import Effect
+from foveal_audit.judgement.signals import Signal
+from foveal_audit.units.unit import Unit
+
+
+def facet():
+    windows = make_windows([noise_crop(np.random.default_rng(0))])
+    return Facet(Unit("fc1:0", "fc1", (0,), local=False), 0, windows)
+
+
+def test_judged(tmp_path):
+    own = facet()
+    effect = Effect(0.1 + 0.2, -1.0, np.float64(1 / 3), 0.0, 1e-12, 7)
+    judged = Judged(own, 2, {"position_lock": Signal(1 / 7, None)}, effect, None, replace(effect, p=1.0))
+    write_judged(judged, tmp_path)
+    assert read_judged(tmp_path, own) == judged
+
+
+def test_gaps(tmp_path):
+    rows = np.array([4, 1])
+    gap = Gap(rows, rows + 1, rows[:1], "network", "uncovered_group", 0.1, 3, 1e-9, {"site": "A"})
+    gaps = Gaps([gap], np.array([0.1, 1 / 3]))
+    write_gaps(gaps, tmp_path)
+    read = read_gaps(tmp_path)
+    np.testing.assert_array_equal(read.p_values, gaps.p_values)
+    for name, value in vars(gap).items():
+        np.testing.assert_array_equal(vars(read.found[0])[name], value)
+    write_gaps(Gaps([], np.zeros(0)), tmp_path)
+    assert read_gaps(tmp_path).found == []
+
+
+def test_generated_pictures_and_files(tmp_path, result):
+    plain = result.facets[0]
+    write_generated(plain, tmp_path)
+    (tmp_path / FILES).mkdir()
+    (tmp_path / FILES / "weights").write_bytes(b"\0\1")
+    read = read_drawn(tmp_path, 3)
+    assert read.facet == 3
+    bare = FacetEvidence(plain.assessment, plain.crops, plain.maps, plain.refs)
+    for name, value in vars(replace(bare, **read.fields)).items():
+        for one, other in zip(np.atleast_1d(value), np.atleast_1d(getattr(plain, name)), strict=True):
+            np.testing.assert_array_equal(one, other)
+    read.write(tmp_path / "bundle")
+    assert (tmp_path / "bundle" / "weights").read_bytes() == b"\0\1"
+
+
+def test_too_few_crops_are_no_generator(tmp_path):
+    assert read_drawn(tmp_path, 0) is None
