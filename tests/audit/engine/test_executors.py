@@ -31,7 +31,7 @@ def leave():
 
 def linger(folder):
     mark(folder, "begun")
-    time.sleep(600)
+    time.sleep(60)
 
 
 def test_inline_does_one_after_the_other_here(tmp_path):
@@ -80,8 +80,17 @@ def test_a_worker_that_dies_is_told():
     assert caught.value.mend == "Go on with fewer of them: --resume --jobs 1"
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT interrupt, also where these tests run in the background, where a shell has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_workers_stop_at_once(tmp_path):
-    """The interrupt comes while a task runs that would take ten minutes."""
+    """The interrupt comes while a task runs that would take a minute."""
     watch = threading.Thread(target=interrupt_after, args=(tmp_path / "begun",))
     watch.start()
     with pytest.raises(KeyboardInterrupt), opened("local", 2) as executor:
