@@ -20,6 +20,7 @@ from .metrics import (
     Standardiser,
     density_coverage,
     ratio_interval,
+    rows,
     share_interval,
     smoothness,
     spread,
@@ -224,7 +225,7 @@ def _smoothness(generator: Generator, train: Crops, embed: Embed, seed: int) -> 
     places = np.linspace(0, 1, _STOPS, dtype=np.float32)[:, None]
     path = ends[:, :1] * (1 - places) + ends[:, 1:] * places
     made = generator.decode(path.reshape(_LINES * _STOPS, -1))
-    points = Standardiser(_rows(embed(train[:_REFERENCE])))(_rows(embed(made)))
+    points = Standardiser(rows(embed(train[:_REFERENCE])))(rows(embed(made)))
     return round(smoothness(points.reshape(_LINES, _STOPS, -1)), 4)
 
 
@@ -236,9 +237,9 @@ def _ceiling(train: Crops, heldout: Crops, embed: Embed, seed: int) -> Compariso
 
 def _compared(train: Crops, heldout: Crops, draws: Iterable[Crops], embed: Embed) -> Comparison:
     """Average the comparison over draws, each dimension scaled as in the training crops."""
-    standardise = Standardiser(_rows(embed(train)))
-    real = standardise(_rows(embed(heldout)))
-    figures = np.array([_figures(real, standardise(_rows(embed(draw)))) for draw in draws]).mean(0)
+    standardise = Standardiser(rows(embed(train)))
+    real = standardise(rows(embed(heldout)))
+    figures = np.array([_figures(real, standardise(rows(embed(draw)))) for draw in draws]).mean(0)
     c2st, density, coverage, diversity = (round(float(figure), 4) for figure in figures)
     return {"c2st": c2st, "density": density, "coverage": coverage, "diversity": diversity}
 
@@ -246,10 +247,6 @@ def _compared(train: Crops, heldout: Crops, draws: Iterable[Crops], embed: Embed
 def _figures(real: Points, made: Points) -> tuple[float, ...]:
     diversity = spread(made) / max(spread(real), 1e-12)
     return two_sample_accuracy(real, made), *density_coverage(real, made), diversity
-
-
-def _rows(features: NDArray[np.floating]) -> Points:
-    return np.asarray(features, np.float64).reshape(len(features), -1)
 
 
 def _interval(share: float, n: int) -> list[float]:

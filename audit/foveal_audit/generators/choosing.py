@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .appearance import PlainEyes
 from .crops import Crops
 from .generator import Generator
-from .metrics import Standardiser, two_sample_accuracy
+from .metrics import Standardiser, rows, two_sample_accuracy
 from .texture import Texture
 
 STRENGTHS = (0.0, 0.7, 1.0)  # of the grain that was measured
@@ -50,8 +50,8 @@ def choose_grain(
     if len(unseen) < _FEWEST:
         return generator, None
     grain = Texture.fit(train - generator.decode(generator.encode(train)))
-    own = Standardiser(_rows(embed(train)))
-    eyes: tuple[_Eyes, ...] = (lambda crops: own(_rows(embed(crops))), PlainEyes(train))
+    own = Standardiser(rows(embed(train)))
+    eyes: tuple[_Eyes, ...] = (lambda crops: own(rows(embed(crops))), PlainEyes(train))
     pairs = [(look(unseen), look) for look in eyes]
 
     def told_apart(candidate: Generator) -> float:
@@ -67,7 +67,3 @@ def choose_grain(
     best = min(found, key=lambda strength: (found[strength], strength))
     chosen = best if found[best] <= found[0.0] - _LEAST_GAIN else 0.0
     return replace(generator, texture=grain.scaled(chosen) if chosen else None), chosen
-
-
-def _rows(features: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.asarray(features, np.float64).reshape(len(features), -1)

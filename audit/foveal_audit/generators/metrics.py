@@ -14,6 +14,11 @@ _NEIGHBOURS = 5
 _SAME = 1e-12  # squared distance over squared length below which two points are the same but for rounding
 
 
+def rows(features: NDArray[np.floating]) -> Points:
+    """Lay features (n, ...) out as points (n, D)."""
+    return np.asarray(features, np.float64).reshape(len(features), -1)
+
+
 def distances(a: Points, b: Points) -> Points:
     """Euclidean distance of each row of a (n, D) to each row of b (m, D).
 

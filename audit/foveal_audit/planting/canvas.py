@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -72,3 +73,19 @@ def lay(image: Image, colour: Image | Colour, alpha: Image) -> Image:
 def seen(alpha: Image) -> Mask:
     """Say which pixels something of an opacity covers."""
     return np.asarray(alpha > SEEN)
+
+
+def lay_parts(
+    image: Image, parts: Iterable[tuple[str, Colour, Image]], factors: Collection[str]
+) -> tuple[Image, dict[str, Mask]]:
+    """Lay over an image, in turn, those parts (name, colour, opacity) that are among the factors.
+
+    Returns
+    -------
+    The image (64, 64, C), and which pixels each part covers, (64, 64) by its name.
+    """
+    masks = {}
+    for name, colour, alpha in parts:
+        if name in factors:
+            image, masks[name] = lay(image, colour, alpha), seen(alpha)
+    return image, masks

@@ -149,8 +149,7 @@ class Watch:
 
     def _note_unmatched(self, scope: Scope, samples: int) -> None:
         """Count, and say once, why no forward fits the rows."""
-        found = UNMATCHED if scope.kept else scope.obstacle
-        self._note(found, samples)
+        self._note(UNMATCHED if scope.kept else scope.obstacle, samples)
 
     def _note(self, found: Obstacle, samples: int) -> None:
         """Count what was not observed, and say once why."""

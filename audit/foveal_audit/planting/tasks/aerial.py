@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foveal_audit.planting.canvas import Image, box, coloured_noise, flat, grid, lay, polar, seen, within
+from foveal_audit.planting.canvas import Image, box, coloured_noise, flat, grid, lay_parts, polar, within
 from foveal_audit.planting.chance import Chance
 from foveal_audit.planting.scene import TONED, Layout, Scene, Task, place, subtype
 
@@ -48,15 +48,13 @@ def paint(chance: Chance, factors: frozenset[str], layout: Layout) -> Scene:
     centre = place(chance, layout, 10)
     distance, angle = polar(centre)
     strength = np.float32(chance.of("strength").uniform(0.15, 0.8))
-    masks = {}
-    for name, colour, alpha in (
+    parts = (
         ("road", (0.6, 0.6, 0.6), _road(chance)),
         ("water", (0.15, 0.3, 0.5), _pond(chance, distance, angle) * strength),
         ("houses", (0.68, 0.3, 0.24), _roofs(chance, centre) * strength),
         ("panels", (0.08, 0.1, 0.35), _panels(centre)),
-    ):
-        if name in factors:
-            image, masks[name] = lay(image, colour, alpha), seen(alpha)
+    )
+    image, masks = lay_parts(image, parts, factors)
     return Scene(image.astype(np.float32), masks, distance < 15)
 
 

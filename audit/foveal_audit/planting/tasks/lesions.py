@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from foveal_audit.planting.canvas import Image, coloured_noise, flat, grid, lay, polar, seen, within
+from foveal_audit.planting.canvas import (
+    Image,
+    coloured_noise,
+    flat,
+    grid,
+    lay,
+    lay_parts,
+    polar,
+    seen,
+    within,
+)
 from foveal_audit.planting.chance import Chance
 from foveal_audit.planting.scene import TONED, Layout, Scene, Task, place, subtype
 
@@ -39,16 +49,14 @@ def paint(chance: Chance, factors: frozenset[str], layout: Layout) -> Scene:
     brown = chance.of("brown").uniform((0.38, 0.2, 0.12), (0.55, 0.34, 0.24))
     body = within(distance, edge)
     image = lay(image, tuple(brown), body * np.float32(0.9))
-    masks = {}
+    parts = (
+        ("network", (0.16, 0.07, 0.04), _network(chance) * body),
+        ("halo", (0.97, 0.93, 0.9), within(np.abs(distance - edge - 3), 2.0) * np.float32(0.8)),
+        ("veil", (0.55, 0.65, 0.85), within(distance, 0.7 * edge) * np.float32(0.85)),
+    )
+    image, masks = lay_parts(image, parts, factors)
     if "irregular" in factors:
         masks["irregular"] = seen(np.maximum(body, within(distance, round_)))
-    for name, alpha, colour in (
-        ("network", _network(chance) * body, (0.16, 0.07, 0.04)),
-        ("halo", within(np.abs(distance - edge - 3), 2.0) * np.float32(0.8), (0.97, 0.93, 0.9)),
-        ("veil", within(distance, 0.7 * edge) * np.float32(0.85), (0.55, 0.65, 0.85)),
-    ):
-        if name in factors:
-            image, masks[name] = lay(image, colour, alpha), seen(alpha)
     return Scene(image, masks, seen(body))
 
 

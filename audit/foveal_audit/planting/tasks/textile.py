@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foveal_audit.planting.canvas import Image, coloured_noise, grid, lay, polar, seen, within
+from foveal_audit.planting.canvas import Image, coloured_noise, grid, lay_parts, polar, within
 from foveal_audit.planting.chance import Chance
 from foveal_audit.planting.scene import TONED, Layout, Scene, Task, place, subtype
 
@@ -41,15 +41,15 @@ def paint(chance: Chance, factors: frozenset[str], layout: Layout) -> Scene:
     centre = place(chance, layout, 10)
     distance, angle = polar(centre)
     strength = np.float32(chance.of("strength").uniform(0.12, 0.8))
-    masks = {"coarse": np.ones(shade.shape, dtype=bool)} if "coarse" in factors else {}
-    for name, colour, alpha in (
+    parts = (
         ("thread", (0.12, 0.1, 0.1), _stitches(chance, centre) * strength),
         ("knot", (0.95, 0.92, 0.85), within(distance, chance.of("knot").uniform(4, 6)) * strength),
         ("rim", (0.9, 0.85, 0.3), within(np.abs(distance - 8), 1.2)),
         ("hole", (0.03, 0.03, 0.05), _hole(chance, distance, angle)),
-    ):
-        if name in factors:
-            image, masks[name] = lay(image, colour, alpha), seen(alpha)
+    )
+    image, masks = lay_parts(image, parts, factors)
+    if "coarse" in factors:
+        masks["coarse"] = np.ones(shade.shape, dtype=bool)
     return Scene(image.astype(np.float32), masks, distance < 12)
 
 
