@@ -82,8 +82,13 @@ def test_alerts_are_complete_and_say_what_their_query_keeps(rule):
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-def test_promtool_takes_the_alerts():
-    subprocess.run(["promtool", "check", "rules", str(ALERTS)], check=True)
+@pytest.mark.parametrize(
+    "command",
+    [("check", "rules", str(ALERTS)), ("test", "rules", str(Path(__file__).parent / "alerts_test.yaml"))],
+)
+def test_promtool_takes_the_alerts_and_they_fire_when_they_should(command):
+    done = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 SCHEMA = {
