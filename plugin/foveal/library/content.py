@@ -64,12 +64,21 @@ def _slices(column: pa.ChunkedArray) -> Iterator[memoryview]:
         yield from (data[start:stop] for start, stop in pairwise(bounds))
 
 
+def _text(array: pa.Array) -> memoryview:
+    """Give the texts of a column without nulls, one after the other, as UTF-8."""
+    _, offsets, text = array.buffers()
+    if not len(array) or text is None:
+        return memoryview(b"")
+    bounds = np.frombuffer(offsets, np.int32)
+    return memoryview(text)[bounds[array.offset] : bounds[array.offset + len(array)]]
+
+
 def _feed(total: _Hash, array: pa.Array) -> None:
     """Hash the values of an array: what is null, how long each value is, and the values themselves."""
     total.update(pc.is_null(array).to_numpy(zero_copy_only=False).tobytes())
     if pa.types.is_string(array.type):
         total.update(pc.fill_null(pc.binary_length(array), -1).to_numpy().tobytes())
-        total.update("".join(array.drop_null().to_pylist()).encode())
+        total.update(_text(array.drop_null()))
     elif pa.types.is_map(array.type):
         total.update(np.diff(array.offsets.to_numpy()).tobytes())
         _feed(total, array.keys)

@@ -79,7 +79,9 @@ ENTRIES = pa.schema(
 #: Small groups: reading one feature, or a few entries, then touches its own part of a shard, not all of it.
 _ROW_GROUP = 1000
 _FEWEST = 16
-_GROUP_BYTES = 1 << 19
+_GROUP_BYTES = 1 << 20
+#: Bytes for what Parquet says about a file, beside the values.
+_ROOM = 1 << 20
 
 
 def samples_table(observations: Sequence[Observation]) -> pa.Table:
@@ -166,17 +168,36 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def parquet_view(table: pa.Table) -> memoryview:
     """Write a table as Parquet, without a copy of what is written."""
-    sink = pa.BufferOutputStream()
+    room = table.nbytes + table.nbytes // 8 + _ROOM
+    while True:
+        try:
+            return _written(table, room)
+        except OSError as fault:  # memory that is never touched costs nothing, growing bit by bit does
+            if "out of bounds" not in str(fault):
+                raise
+            room *= 2
+
+
+def _written(table: pa.Table, room: int) -> memoryview:
+    """Write a table into so much memory.
+
+    Raises
+    ------
+    OSError
+        If it takes more.
+    """
+    memory = np.empty(room, np.uint8)
+    sink = pa.FixedSizeBufferWriter(pa.py_buffer(memory))
     pq.write_table(
         table,
         sink,
-        compression={field.name: "none" if _is_bytes(field) else "zstd" for field in table.schema},
+        compression={field.name: "none" if _is_bytes(field) else "snappy" for field in table.schema},
         use_dictionary=[field.name for field in table.schema if _repeats(field)],
         write_statistics=[name for name in ("feature", "id", "sample", "unit") if name in table.column_names],
         row_group_size=_rows_per_group(table),
         version="2.6",
     )
-    return memoryview(sink.getvalue())
+    return memory.data[: sink.tell()]
 
 
 def _repeats(field: pa.Field) -> bool:
@@ -188,7 +209,7 @@ def _is_bytes(field: pa.Field) -> bool:
 
 
 def _rows_per_group(table: pa.Table) -> int:
-    """Say how many rows are read together: of crops as many as make half a megabyte."""
+    """Say how many rows are read together: of crops as many as make a megabyte."""
     crops = sum(table[field.name].nbytes for field in table.schema if _is_bytes(field))
     per_row = crops / max(len(table), 1)
     return min(_ROW_GROUP, max(_FEWEST, int(_GROUP_BYTES / per_row))) if per_row else _ROW_GROUP
@@ -217,6 +238,13 @@ def _texts(values: Sequence[str | None], kind: pa.DataType) -> pa.Array:
         return pa.array([value if value is None else clean_text(value) for value in values], kind)
 
 
+def _joined(values: Sequence[bytes], kind: pa.DataType) -> pa.Array:
+    """Make a column of bytes with one copy of them: Arrow's own way copies them as often as it grows."""
+    offsets = np.cumsum([0, *map(len, values)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
+
+
 def _floats(arrays: Sequence[NDArray[np.float32]]) -> pa.ListArray:
     """Make a column of lists of the numbers of each array."""
     offsets = np.cumsum([0, *(array.size for array in arrays)], dtype=np.int32)
@@ -240,6 +268,7 @@ def _maps(mappings: Sequence[Mapping[str, Any]], kind: pa.MapType) -> pa.MapArra
 
 _MAKE: dict[pa.DataType, Callable[[Sequence[Any], Any], pa.Array]] = {
     pa.string(): _texts,
+    pa.large_binary(): _joined,
     _TEXTS: _maps,
     SAMPLES.field("activations").type: _maps,
 }

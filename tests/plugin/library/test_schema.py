@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foveal.errors import UsageError
+from foveal.library import schema
 from foveal.library.schema import (
     entries_table,
     node_activations,
@@ -75,6 +76,39 @@ def test_empty_tables_keep_their_columns(observe):
     assert len(table) == 0
     assert table.schema.field("crop").type == pa.large_binary()
     assert to_entries(table) == []
+
+
+def test_a_table_that_takes_more_room_than_thought_gives_the_same_bytes(observe, monkeypatch):
+    table = entries_table([observe(name) for name in "abc"])
+    expected = parquet_bytes(table)
+    monkeypatch.setattr(schema, "_ROOM", 1 - table.nbytes - table.nbytes // 8)
+    assert parquet_bytes(table) == expected
+
+
+def test_what_else_goes_wrong_while_writing_is_raised(observe, monkeypatch):
+    def fail(*_args, **_options):
+        raise OSError("no codec")
+
+    monkeypatch.setattr(pq, "write_table", fail)
+    with pytest.raises(OSError, match=r"^no codec$"):
+        parquet_bytes(entries_table([observe()]))
+
+
+def test_as_many_crops_are_read_together_as_make_a_megabyte(observe):
+    table = entries_table([observe(name, features=("fc1:7",)) for name in map(str, range(200))])
+    large = table.set_column(
+        table.schema.get_field_index("crop"),
+        table.schema.field("crop"),
+        pa.array([bytes(1 << 14)] * 200, pa.large_binary()),
+    )
+    file = pq.ParquetFile(io.BytesIO(parquet_bytes(large)))
+    assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [
+        63,
+        63,
+        63,
+        11,
+    ]
+    assert file.read()["crop"].to_pylist() == [bytes(1 << 14)] * 200
 
 
 def test_activations_of_a_layer_as_one_array(observe):
