@@ -93,8 +93,8 @@ def gather(
     gradients = forward.gradients([Contribution(), *targets])
     with torch.inference_mode(False), torch.no_grad():
         activations = forward.activations.float()
-        contribution = get_evidence_method(CONTRIBUTION_METHOD).combine(activations, gradients[:, 0])
         product = activations * gradients[:, 0]
+        contribution = product.sum(1)  # as CONTRIBUTION_METHOD combines them
         maps = [_numpy(combine(activations, one)) for one in gradients[:, 1:].unbind(1)]
         found = {key: FeatureMap(key[1], layer, maps[slot][key[0]]) for key, slot in slots.items()}
         for name in own_layers:
@@ -119,6 +119,8 @@ def _targets(
     """
     targets: list[Target] = []
     slots: dict[tuple[int, int], int] = {}
+    if not any(chosen):  # as where all nodes are channels; there may be thousands of features to look through
+        return targets, slots
     for layer in dict.fromkeys(feature.layer for feature in features):
         own = [[column for column in columns if features[column].layer == layer] for columns in chosen]
         index = np.full((max((len(columns) for columns in own), default=0), len(chosen)), -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from foveal.capture.forward import Forward
 from foveal.capture.hooks import hooked
 from foveal.capture.inputs import Batch, Inputs
+from foveal.capture.slopes import Slopes
 from foveal.capture.targets import ClassTarget, Target
 from foveal.features import CLASS
 
@@ -24,12 +25,15 @@ class LinearHead:
     Attributes
     ----------
     linear
-        The head's Linear; its weight (n, C) is read at every use, so that a change shows.
+        The head's Linear, whose weight is (n, C).
+    slopes
+        What is kept of that weight from one sample to the next; a change of the weight shows.
     """
 
     averages: ClassVar[bool] = True
 
     linear: nn.Linear
+    slopes: Slopes = field(default_factory=Slopes)
 
     def covers(self, layers: Collection[nn.Module]) -> bool:
         """Tell whether it knows the nodes of these layers: classes are all it knows."""
@@ -44,7 +48,15 @@ class LinearHead:
 
     def gradients(self, targets: Sequence[Target], forward: Forward) -> Tensor:
         """Differentiate targets by the activations: a constant over space, (B, K, C, *S)."""
-        grid = forward.activations.shape[2:]
+        grid = tuple(forward.activations.shape[2:])
+        if len(targets) > 1 or targets[0].layer != CLASS:
+            return self._spread(targets, forward, grid)
+        values = forward.values[CLASS].nodes.detach()
+        return self.slopes.of(
+            targets[0], values, self.linear.weight, grid, lambda: self._spread(targets, forward, grid)
+        )
+
+    def _spread(self, targets: Sequence[Target], forward: Forward, grid: tuple[int, ...]) -> Tensor:
         weights = torch.stack([self._weights(target, forward) for target in targets], dim=1) / prod(grid)
         wide = weights.float() if weights.dtype in (torch.float16, torch.bfloat16) else weights
         return wide[(...,) + (None,) * len(grid)].expand(*wide.shape, *grid)

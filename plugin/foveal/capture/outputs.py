@@ -61,6 +61,8 @@ def with_tensor(output: object, old: Tensor, new: Tensor) -> object:
 
 def detached(output: object) -> object:
     """Give an output, however nested, with every tensor cut off its graph."""
+    if isinstance(output, Tensor):
+        return output.detach()
     return tree_map_only(Tensor, Tensor.detach, output)
 
 

@@ -322,7 +322,10 @@ class Tap:
         if tensor is None or tensor.ndim < 2:
             raise UsageError(f"Layer {name!r} gives no nodes", "Name a layer whose output is (batch, nodes)")
         layout = self._layout(layer.module, tensor, current.x) if tensor.ndim > 2 else None
-        current.values[name] = Values.of(tensor, layout)
+        if current.closed and current.leaf is not None and layer == self._layer:
+            current.values[name] = Values.kept(current.leaf, layout)
+        else:
+            current.values[name] = Values.of(tensor, layout)
 
     def _finish(self, current: Pass, inputs: Inputs, output: Tensor, prediction: object) -> Forward:
         if self._separate:

@@ -28,7 +28,11 @@ class Values:
     @classmethod
     def of(cls, output: Tensor, layout: Layout | None) -> Values:
         """Copy a layer's output: the network may go on in place."""
-        kept = output.clone()
+        return cls.kept(output.clone(), layout)
+
+    @classmethod
+    def kept(cls, kept: Tensor, layout: Layout | None) -> Values:
+        """Take a layer's output that nobody changes any more."""
         if layout is None:
             return cls(kept, kept) if kept.ndim == 2 else cls(kept.flatten(2).mean(-1), kept)
         return cls(layout.nodes(kept), layout.to_grid(kept))
