@@ -58,6 +58,12 @@ def serve(  # noqa: PLR0917 - every parameter is an option of the command
     library: Annotated[
         str | None, typer.Option(help="One library for all models; their own by default.")
     ] = None,
+    retain_days: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="DAYS", help="Erase production samples older than that, as time goes by."
+        ),
+    ] = None,
     inference_port: _Port = None,
     management_port: _Port = None,
     metrics_port: _Port = None,
@@ -91,7 +97,7 @@ def serve(  # noqa: PLR0917 - every parameter is an option of the command
     )
     place.spool.mkdir(parents=True, exist_ok=True)
     with _stopped_by_signals(), _tracking(place, mlflow_port):
-        _run(server, _Shipper(place, library, measured), place, as_json)
+        _run(server, _Shipper(place, library, measured, retain_days), place, as_json)
         _ship_the_rest(place, library)
     typer.echo("Stopped. What was spooled is in the library.", err=True)
 
@@ -173,9 +179,12 @@ def _tracking(place: _Place, port: int | None) -> Iterator[None]:
 class _Shipper:
     """The shipper in a process of its own: slow shipping never slows this one, and it is started again."""
 
-    def __init__(self, place: _Place, library: str | None, metrics_port: int) -> None:
+    def __init__(
+        self, place: _Place, library: str | None, metrics_port: int, retain_days: float | None = None
+    ) -> None:
         self._place = place
         self._library = library
+        self._retain_days = retain_days
         self._metrics_port = metrics_port
         self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
         self._group: ProcessGroup | None = None
@@ -207,9 +216,10 @@ class _Shipper:
     def _command(self) -> list[str]:
         """Give the command line."""
         named = ["--library", self._library] if self._library else []
-        measured = ["--metrics-port", str(self._metrics_port)]
+        kept = [] if self._retain_days is None else ["--retain-days", str(self._retain_days)]
+        options = ["--follow", "--metrics-port", str(self._metrics_port), *named, *kept]
         start = "from foveal.cli import main; main()"
-        return [sys.executable, "-c", start, "ship", str(self._place.spool), "--follow", *measured, *named]
+        return [sys.executable, "-c", start, "ship", str(self._place.spool), *options]
 
 
 def _watch(server: TorchServe, shipper: _Shipper) -> None:

@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from foveal.cli import build_app
 from foveal.commands import serve
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.servers import Ports, free_port
@@ -175,6 +176,35 @@ def test_the_options_reach_their_servers(served, asked, tmp_path):
     assert int(port) > 0
     assert command[-2:] == ["--library", "one"]
     assert (uri, log) == ("http://127.0.0.1:4", tmp_path / "d" / "logs" / "shipper.log")
+
+
+def understood(command):
+    """Read the shipper's command line as `foveal ship` does; nothing is run."""
+    words = command[command.index("ship") :]
+    ship = typer.main.get_command(build_app()).commands["ship"]
+    with ship.make_context("ship", words[1:]) as context:
+        return context.params
+
+
+@pytest.mark.parametrize(("options", "days"), [((), None), (("--retain-days", "0.125"), 0.125)])
+def test_the_shipper_is_told_how_long_samples_are_kept(served, asked, tmp_path, options, days):
+    assert served("--library", "one", *options).exit_code == 0
+    ((command, _, _),) = asked["shipper"]
+    told = understood(command)
+    assert told.pop("metrics_port") > 0
+    assert told == {
+        "spool": tmp_path / "foveal-serve" / "spool",
+        "library": "one",
+        "follow": True,
+        "metrics_host": "127.0.0.1",
+        "retain_days": days,
+        "as_json": False,
+    }
+
+
+def test_samples_cannot_be_kept_for_less_than_no_time(served, asked):
+    assert served("--retain-days", "-1").exit_code == 2
+    assert asked == {}
 
 
 def test_settings_of_ones_own_reach_torchserve(served, asked, tmp_path):
