@@ -16,7 +16,8 @@ from foveal_handlers.requests import Origin, origins
 _CALL = BaseEnvelope.handle.__code__
 #: Between an envelope and us there are the archive's entry file and the runtime, and little else.
 _FARTHEST = 12
-#: These read the first request of a batch and no other, whatever number of rows that gives.
+#: These read the first request of a batch and no other, whatever number of rows that gives. They give one
+#: answer, and TorchServe refuses a batch that has not as many answers as requests.
 _OF_ONE_REQUEST = frozenset({"KServeEnvelope", "KServev2Envelope"})
 
 
@@ -43,6 +44,11 @@ def placed(rows: int, requests: int) -> list[Origin] | None:
         return origins(rows, requests)
     fits = len(lengths) == requests and sum(lengths) == rows
     return _in_a_row(lengths) if fits else None
+
+
+def reads_one_request() -> bool:
+    """Tell, below an envelope's own call, whether it reads the first request of a batch and no other."""
+    return type(_calling_envelope()).__name__ in _OF_ONE_REQUEST
 
 
 def _in_a_row(lengths: list[int]) -> list[Origin]:

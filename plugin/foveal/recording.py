@@ -57,7 +57,12 @@ class Recorder:
         return self._breaker.admits()
 
     def follow(self, observer: Observer) -> None:
-        """Let an observer's rules go on where the last worker's were, and keep what they learn."""
+        """Let an observer's rules go on where the last worker's were, and keep what they learn.
+
+        Those of an observer before it are kept no longer.
+        """
+        if self._thresholds is not None:
+            self._thresholds.close()
         identity = f"{observer.model_sha256[:12]}-{self._config.sha256[:12]}"
         self._thresholds = ThresholdFile(self._directory, identity)
         self._thresholds.restore(observer.rules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 from textwrap import dedent
 from types import ModuleType
 from zipfile import ZipFile
@@ -128,6 +129,27 @@ def _plain_answers(images):
         {LABELS[index]: value for index, value in zip(row, values, strict=True)}
         for row, values in zip(classes.tolist(), probabilities.tolist(), strict=True)
     ]
+
+
+def _ours_at_work():
+    """Name the threads of ours that go on: those with our name, and timers that are still to strike."""
+    running = threading.enumerate()
+    timers = [one for one in running if isinstance(one, threading.Timer) and not one.finished.is_set()]
+    ours = [one.function for one in timers if one.function.__module__.startswith("foveal")]
+    return [one.name for one in running if one.name.startswith("foveal")] + ours
+
+
+@pytest.fixture
+def at_work():
+    """Name the threads of ours that go on in this process."""
+    return _ours_at_work
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on():
+    """Fail a test that leaves something of ours at work: it would write into the spools of later ones."""
+    yield
+    assert _ours_at_work() == []
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ class Attachment:
         self._obstacle: Obstacle | None = None
         self._undo = ExitStack()
         self._lock = threading.Lock()
+        self._ended = False
         self.observer: Observer | None = None
         self.starting: threading.Thread | None = None
 
@@ -70,6 +71,8 @@ class Attachment:
 
     def look(self) -> None:
         """Look for the network, and turn to it where it is not the known one."""
+        if self._ended:
+            return
         model = find_model(self._original, self._setting.config.classifier)
         if model is not None and model is self._model:
             return
@@ -83,10 +86,17 @@ class Attachment:
             self._await_input(model)
 
     def close(self) -> None:
-        """Leave the network as it was."""
+        """Leave the network as it was; an observer that is still being made is not waited for."""
         with self._lock:
             self._model = self.observer = None
             self._undo.close()
+
+    def end(self) -> None:
+        """Leave the network as it was for good; returns once nothing of ours runs on it any more."""
+        self._ended = True
+        self.close()
+        if self.starting is not None:
+            self.starting.join()
 
     def _await_input(self, model: nn.Module) -> None:
         """Learn what the network takes from the next forward that is to be observed."""
@@ -118,17 +128,20 @@ class Attachment:
         with self._containment.around("observe", samples=0):
             setting = self._setting
             observer = Observer(model, setting.transform, setting.config, setting.model_sha256, example)  # type: ignore[arg-type]  # takes any batch
-            self._ready(observer)
             self._listen(model, observer)
         return self.observer is not None or self._model is not model
 
     def _listen(self, model: nn.Module, observer: Observer) -> None:
-        """Let an observer hear its network, unless the handler has turned to another one meanwhile."""
+        """Let an observer hear its network, unless the handler has turned to another one meanwhile.
+
+        Nor is anybody told of an observer that comes too late: what is begun for it would have no end.
+        """
         with self._lock:
             if self._model is not model:
                 observer.close()
                 return
             self._undo.callback(observer.close)
+            self._ready(observer)
             self._undo.enter_context(observer.listening(self._heard, self._failed, self._wanted))
             self.observer = observer
 

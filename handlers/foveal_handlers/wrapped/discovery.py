@@ -48,6 +48,11 @@ MIXED_ROWS = Obstacle(
     "The envelope mixes the rows of several requests and does not tell how. Serve the model with "
     "batchSize: 1.",
 )
+ONE_REQUEST = Obstacle(
+    "one_request",
+    "TorchServe's KServe envelopes read one request of a batch, and TorchServe then refuses all of them with "
+    "503. Serve the model with batchSize: 1.",
+)
 _COMPILED = Obstacle(
     "compiled",
     "The network is compiled by torch.compile, which passes by what observes. Take 'pt2' out of the "

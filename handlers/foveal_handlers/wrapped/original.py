@@ -49,10 +49,14 @@ class Original:
             getattr(one, "foveal_audited", False) or _is_ours(one) for one in (self.instance, self.entry)
         )
 
+    @property
+    def makes_micro_batches(self) -> bool:
+        """Whether the handler cuts its batches up, and works on them in threads."""
+        return hasattr(self.entry, "get_micro_batch_idx")
+
     def micro_batch(self) -> int | None:
         """Give the number of the micro-batch that this thread works on, where the handler makes such."""
-        current = getattr(self.entry, "get_micro_batch_idx", None)
-        return None if current is None else current()
+        return self.entry.get_micro_batch_idx() if self.makes_micro_batches else None  # type: ignore[attr-defined]
 
 
 def _is_ours(thing: object) -> bool:

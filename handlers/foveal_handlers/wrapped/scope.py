@@ -15,6 +15,8 @@ from typing import Any
 from foveal.capture import Forward
 from foveal_handlers.requests import Origin
 from foveal_handlers.wrapped.discovery import NOT_RUN, Obstacle
+from foveal_handlers.wrapped.matching import match
+from foveal_handlers.wrapped.routes import Routes, is_explaining
 
 
 @dataclass(eq=False)
@@ -35,6 +37,8 @@ class Scope:
         Which rows are to be written down.
     obstacle
         What it is down to where no forward is heard.
+    routes
+        How the batch is answered, where explanations are asked for beside predictions.
     kept
         The forwards that were seen, each with its place in the batch where that is known.
     lost
@@ -47,12 +51,19 @@ class Scope:
     origins: Sequence[Origin]
     chosen: Sequence[bool]
     obstacle: Obstacle = NOT_RUN
+    routes: Routes | None = None
     kept: list[tuple[int, Forward]] = field(default_factory=list)
     lost: bool = False
 
     def is_wanted(self) -> bool:
-        """Tell whether its forwards are to be kept."""
-        return any(self.chosen) and not self.lost
+        """Tell whether the forward that is about to be made is to be kept."""
+        if self.lost or not any(self.chosen):
+            return False
+        return self.routes is None or not is_explaining()
+
+    def matched(self, rows: Sequence[int]) -> list[tuple[Forward, list[int]]] | None:
+        """Match the forwards that were kept with the rows that were answered."""
+        return match(self.kept, rows) if self.routes is None else self.routes.match(self.kept, rows)
 
     def keep(self, forward: Forward, place: int | None) -> None:
         """Keep a forward; without a place it follows those before it."""

@@ -14,12 +14,19 @@ from foveal.observer import Seen
 from foveal.recording import Meter, Recorder
 from foveal.samples.geometry import FrameFinder
 from foveal_handlers.auditing import Containment, worker_losses
-from foveal_handlers.envelopes import placed
+from foveal_handlers.envelopes import placed, reads_one_request
 from foveal_handlers.requests import RECORD_HEADER, Origin
 from foveal_handlers.wrapped.attaching import Attachment
-from foveal_handlers.wrapped.discovery import MIXED_ROWS, STARTING, UNMATCHED, Obstacle
-from foveal_handlers.wrapped.matching import match
+from foveal_handlers.wrapped.discovery import (
+    MIXED_ROWS,
+    NOT_RUN,
+    ONE_REQUEST,
+    STARTING,
+    UNMATCHED,
+    Obstacle,
+)
 from foveal_handlers.wrapped.original import Original
+from foveal_handlers.wrapped.routes import Routes, goes_by_first
 from foveal_handlers.wrapped.samples import seen_row
 from foveal_handlers.wrapped.scope import Scope, current_scope
 from foveal_handlers.wrapped.setting import Setting
@@ -82,22 +89,31 @@ class Watch:
 
     def close(self) -> None:
         """Leave the network as it was and seal the spool's segment."""
-        self.attachment.close()
+        self.attachment.end()
         self._recorder.close()
 
     def _chosen(self, scope: Scope) -> list[bool]:
         """Choose rows by the ids of their requests; none where we cannot look or had better not."""
         none = [False] * len(scope.rows)
         asked = [_asks_for(scope, request) for request in range(len(scope.request_ids))]
-        if any(asked):  # TorchServe mixes both routes, and the explainer's own forwards predict nothing
-            rows = [asked[origin.request] for origin in scope.origins] or asked
-            self._containment.count("explaining", rows.count(False))
-            return none
         if not scope.origins:
-            self._note(MIXED_ROWS, len(scope.rows))
+            self._note_unplaced(0 if all(asked) else len(scope.rows))
+            return none
+        scope.routes = self._routes(scope, asked)
+        if scope.routes is not None and not scope.routes.predicts():
+            self._containment.count("explaining", scope.routes.explained.count(False))
             return none
         chosen = [self._recorder.wants(scope.request_ids[origin.request]) for origin in scope.origins]
+        if scope.routes is not None:
+            chosen = [one and not other for one, other in zip(chosen, scope.routes.explained, strict=True)]
         return chosen if self._may_look(sum(chosen)) else none
+
+    def _routes(self, scope: Scope, asked: Sequence[bool]) -> Routes | None:
+        """Say how a batch is answered where explanations are asked for; None where they are not."""
+        if not any(asked):
+            return None
+        explained = tuple(asked[origin.request] for origin in scope.origins)
+        return Routes(explained, asked[0], goes_by_first(self._original))
 
     def _may_look(self, samples: int) -> bool:
         """Tell whether neither a fault nor the time it takes forbids to look; what that costs is counted."""
@@ -112,7 +128,7 @@ class Watch:
         """Write down each chosen row that the handler answered."""
         found = scope.origins
         answered = [row for row, origin in enumerate(found) if _is_answered(scope, origin)]
-        matched = match(scope.kept, answered)
+        matched = scope.matched(answered)
         if matched is None:
             self._note_unmatched(scope, sum(scope.chosen[row] for row in answered))
             return
@@ -147,9 +163,20 @@ class Watch:
             self._tell("no_image", str(fault))
             return None
 
+    def _note_unplaced(self, samples: int) -> None:
+        """Count, and say once, that nobody tells whose the rows are; what is refused is no prediction."""
+        if reads_one_request():
+            self._tell(ONE_REQUEST.reason, ONE_REQUEST.advice)
+        else:
+            self._note(MIXED_ROWS, samples)
+
     def _note_unmatched(self, scope: Scope, samples: int) -> None:
         """Count, and say once, why no forward fits the rows."""
-        self._note(UNMATCHED if scope.kept else scope.obstacle, samples)
+        found = UNMATCHED if scope.kept else scope.obstacle
+        if scope.routes is not None and found in (UNMATCHED, NOT_RUN):
+            self._containment.count("explaining", samples)
+        else:
+            self._note(found, samples)
 
     def _note(self, found: Obstacle, samples: int) -> None:
         """Count what was not observed, and say once why."""

@@ -21,6 +21,7 @@ from ts.model_loader import TsModelLoader
 
 from foveal.spool import loss_counters, read_segment
 from foveal_handlers.mar import wrapped as entry_file
+from foveal_handlers.wrapped.watch import Watch
 
 torch.set_num_threads(1)
 
@@ -193,24 +194,33 @@ def micro_batches(monkeypatch):
 
 
 @pytest.fixture
-def start(monkeypatch, tmp_path, micro_batches):
+def watches(monkeypatch):
+    """List every watch that is made during a test, round whatever handler, and end them all."""
+    made, make = [], Watch.__init__
+
+    def noted(self, *args, **kwargs):
+        made.append(self)
+        make(self, *args, **kwargs)
+
+    monkeypatch.setattr(Watch, "__init__", noted)
+    yield made
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def start(monkeypatch, tmp_path, micro_batches, watches):
     """Start a worker in its model's folder, with a spool."""
-    started = []
     monkeypatch.setenv("FOVEAL_SPOOL_DIR", str(tmp_path / "spool"))
 
     def run(folder, envelope=None):
         _forget(tmp_path)
         monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend(str(folder))
-        started.append(Worker(folder, envelope))
-        return started[-1]
+        return Worker(folder, envelope)
 
     yield run
     _forget(tmp_path)
-    for worker in started:
-        watch = getattr(worker.runtime, "watch", None)
-        if watch is not None:
-            watch.close()
 
 
 @pytest.fixture

@@ -49,6 +49,20 @@ def test_a_wrapped_archive_is_watched_once(both, model_folder, wrap, start, imag
     assert type(inner).__name__ == "ClassHandler"
 
 
+def test_every_watch_ends_whatever_it_stands_round(both, images, hooked, watches, at_work, spooled):
+    hooked()
+    for worker in both("class_handler"):  # the hook watches the bare one too
+        worker.ask(images(2))
+    assert len(watches) == 2
+    for one in watches:
+        one.close()
+    assert at_work() == []
+    kept = len(spooled("tiny"))
+    worker.ask(images(2))
+    assert len(spooled("tiny")) == kept
+    assert at_work() == []
+
+
 def test_a_watch_that_fails_serves_the_original(model_folder, start, images, hooked, monkeypatch, caplog):
     expected = start(model_folder("class_handler", name="bare")).ask(images(2))
     hooked()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 from collections import Counter
@@ -16,6 +17,11 @@ from foveal_handlers.requests import Origin
 MIXED = (
     "Foveal cannot observe predictions of envelope_handler:EnvelopeHandler. The envelope mixes the rows of "
     "several requests and does not tell how. Serve the model with batchSize: 1."
+)
+ONE = (
+    "Foveal cannot observe predictions of envelope_handler:EnvelopeHandler. TorchServe's KServe envelopes "
+    "read one request of a batch, and TorchServe then refuses all of them with 503. Serve the model with "
+    "batchSize: 1."
 )
 
 
@@ -73,12 +79,14 @@ def test_several_rows_of_several_requests(both, images, spooled, lost):
     assert lost() == {}
 
 
-def test_rows_beside_an_explanation_are_counted(both, images, spooled, lost):
+def test_rows_beside_an_explanation(both, images, spooled, lost):
     bare, wrapped = both("envelope_handler", envelope="json")
     requests = [REQUESTS["json"](images(count)) for count in (3, 2)]
     headers = [{"explain": "False"}, {"explain": "True"}]
-    assert wrapped.ask(requests, headers) == bare.ask(requests, headers)
-    assert (spooled(), lost()) == ([], {"explaining": 3})
+    assert wrapped.ask(copy.deepcopy(requests), headers) == bare.ask(copy.deepcopy(requests), headers)
+    assert (rows(spooled), lost()) == ([("id-0", 0), ("id-0", 1), ("id-0", 2)], {})
+    assert wrapped.ask(copy.deepcopy(requests), headers[::-1]) == bare.ask(requests, headers[::-1])
+    assert (len(spooled()), lost()) == (3, {"explaining": 2})
 
 
 def test_some_of_several_requests_are_sampled(both, images, spooled):
@@ -90,13 +98,37 @@ def test_some_of_several_requests_are_sampled(both, images, spooled):
     assert set(kept.values()) == {2}
 
 
-def test_the_envelopes_of_one_request_leave_several_unobserved(both, images, spooled, lost, caplog):
-    bare, wrapped = both("envelope_handler", envelope="kserve")
+@pytest.mark.parametrize("envelope", ["kserve", "kservev2"])
+def test_the_envelopes_of_one_request_have_no_answer_for_several(
+    both, images, spooled, lost, caplog, envelope
+):
+    bare, wrapped = both("envelope_handler", envelope=envelope)
     # Two rows and two requests: a row for each by the numbers, but both came with the first one.
-    requests = [REQUESTS["kserve"](images(2)), REQUESTS["kserve"](images(1))]
-    assert wrapped.ask(requests) == bare.ask(requests)
-    assert (spooled(), lost()) == ([], {"mixed_rows": 2})
+    requests = [REQUESTS[envelope](images(2)), REQUESTS[envelope](images(1))]
+    answer = wrapped.predict(requests)
+    assert answer == bare.predict(requests)
+    refused = (503).to_bytes(4, "big")
+    assert answer.startswith(refused + b"\0\0\0#number of batch response mismatched")
+    assert answer.count(refused) == 3  # the batch, and each of its requests
+    assert (spooled(), lost()) == ([], {})
+    assert [one.message for one in caplog.records if one.message.startswith("Foveal cannot")] == [ONE]
+
+
+def test_an_envelope_that_does_not_tell(both, images, spooled, lost, caplog, monkeypatch):
+    bare, wrapped = both("envelope_handler", envelope="json")
+    for worker in (bare, wrapped):
+        monkeypatch.setattr(worker.service._entry_point.__self__, "_batch_from_json", untold)
+        monkeypatch.setattr(worker.service._entry_point.__self__, "_batch_to_json", lambda rows, _: rows[1:])
+    requests = [REQUESTS["json"](images(2)), REQUESTS["json"](images(1))]
+    assert wrapped.ask(copy.deepcopy(requests)) == bare.ask(requests)
+    assert (spooled(), lost()) == ([], {"mixed_rows": 3})
     assert [one.message for one in caplog.records if one.message.startswith("Foveal cannot")] == [MIXED]
+
+
+def untold(requests):
+    """Join the rows of requests, and do not say how many each has."""
+    rows = [row for request in requests for row in request["body"]["instances"]]
+    return [], [{"data": row["data"]["b64"]} for row in rows]
 
 
 class Telling:

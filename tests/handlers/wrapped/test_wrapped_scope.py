@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from foveal.observer import Observer
 from foveal.samples.arrays import decode_sample
 from foveal_handlers.wrapped.scope import Scope, current_scope, under_way
 
@@ -36,15 +37,6 @@ def wide(number):
 
 def said(caplog):
     return [one.message for one in caplog.records if one.message.startswith("Foveal")]
-
-
-def test_explanations_are_never_captured_and_stay_as_they_are(both, images, spooled, lost):
-    bare, wrapped = both("class_handler")
-    headers = [{"explain": "False"}, {"explain": "True"}]
-    assert wrapped.ask(images(2), headers) == bare.ask(images(2), headers)
-    assert (spooled(), lost()) == ([], {"explaining": 1})
-    wrapped.ask(images(1))
-    assert len(spooled()) == 1
 
 
 def test_sampling_is_by_request_and_the_same_for_a_repeated_one(both, images, spooled):
@@ -229,3 +221,37 @@ def test_the_settings_travel_in_the_archive_or_in_the_models_own(model_folder, w
     start(folder).ask(images(6))
     features = {entry.feature for one in spooled() for entry in one.entries} - {"contribution"}
     assert features <= {"fc1:2"}
+
+
+def test_a_network_that_takes_the_others_place_is_watched_alone(
+    both, images, spooled, at_work, eager_network
+):
+    _, wrapped = both("class_handler")
+    wrapped.ask(images(1))
+    wrapped.runtime._original.instance.model = eager_network
+    for _ in range(4):
+        wrapped.ask(images(1))
+    assert len(spooled()) >= 3
+    assert at_work().count("foveal-thresholds") == 1
+
+
+def test_an_observer_that_comes_too_late_begins_nothing(
+    model_folder, wrap, start, images, monkeypatch, at_work
+):
+    go_on, made = threading.Event(), []
+
+    def slow(*args):
+        go_on.wait(60)
+        made.append(Observer(*args))
+        return made[-1]
+
+    monkeypatch.setattr("foveal_handlers.wrapped.attaching.Observer", slow)
+    wrapped = start(wrap(model_folder("class_handler")))
+    wrapped.ask(images(1))
+    attachment = wrapped.runtime.watch.attachment
+    attachment.close()
+    go_on.set()
+    attachment.starting.join()
+    assert len(made) == 1
+    assert attachment.observer is None
+    assert at_work() == []
