@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveal.features import CONTRIBUTION, FeatureName
 from foveal_audit.bundle.schema import NodeRow
-from foveal_audit.judgement.facet import Facet, Surroundings
-from foveal_audit.judgement.signals import COMPARED
+from foveal_audit.judgement.facet import Facet
+from foveal_audit.judgement.surroundings import surroundings as surroundings  # noqa: PLC0414 - re-exported
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.settings import AuditSettings
-from foveal_audit.units.appearance import shifted_correlation
-from foveal_audit.units.facets import split_facets
+from foveal_audit.units.choosing import library_differences, most_different
+from foveal_audit.units.contribution import directions
+from foveal_audit.units.facets import split_node_windows
+from foveal_audit.units.formation import Formation
+from foveal_audit.units.health import firing_notes, twins
 from foveal_audit.units.partition import partition
 from foveal_audit.units.unit import Unit
+from foveal_audit.units.views import described
 from foveal_audit.windows import Evidence, Samples, Windows
 
 
@@ -54,60 +58,146 @@ class Split:
         int64 (n,), the part of each window.
     channels
         Per contribution unit the channels that carry it; empty for a node.
+    formations
+        Per part how surely it is one; empty where that was not asked.
     """
 
     labels: NDArray[np.int64]
     channels: tuple[tuple[int, ...], ...] = ()
+    formations: tuple[Formation, ...] = ()
 
     @property
     def parts(self) -> int:
         """How many parts there are."""
         return int(self.labels.max(initial=-1)) + 1
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Split:
+        """Read what ``dataclasses.asdict`` made of one, by way of JSON."""
+        return cls(
+            np.array(record["labels"], dtype=np.int64),
+            tuple(tuple(own) for own in record["channels"]),
+            tuple(Formation(**one) for one in record.get("formations", ())),
+        )
+
+    def formation(self, part: int) -> Formation:
+        """Say how surely a part is one."""
+        return self.formations[part] if self.formations else Formation()
+
 
 def split_contribution(windows: Windows, samples: Samples, seed: int) -> Split:
     """Sort contribution windows into units."""
     parts = partition(windows, samples.predicted[windows.owner], seed=seed)
     channels = tuple(parts.channels(number) for number in range(len(parts.centroids)))
-    return Split(parts.labels, channels)
+    return Split(parts.labels, channels, parts.formations)
 
 
-def split_node(windows: Windows, seed: int) -> Split:
-    """Sort the windows of a node into its kinds of appearance."""
-    return Split(split_facets(windows.gradients, seed=seed))
+def split_node(windows: Windows, seed: int, network: NDArray[np.float32] | None = None) -> Split:
+    """Sort the windows of a node into its kinds.
+
+    Parameters
+    ----------
+    windows
+        Of one node, channel or class.
+    seed
+        Source of chance.
+    network
+        float32 (n, D), what the network makes of each crop; without it they are told apart by looks alone.
+    """
+    views = described(windows, None if network is None else directions(network))
+    labels, formed = split_node_windows(views, seed=seed)
+    return Split(labels, formations=formed)
 
 
 def facet_of(feature: str, windows: Windows, split: Split, part: int) -> Facet:
     """Give one part of a feature's windows as a facet: of its own unit, or of the node."""
-    own = windows.take(split.labels == part)
+    own, formation = windows.take(split.labels == part), split.formation(part)
     if feature == CONTRIBUTION:
-        unit = Unit(f"{CONTRIBUTION}:{part}", windows.layer, split.channels[part], local=True)
-        return Facet(unit, 0, own)
-    name = FeatureName.parse(feature)
-    return Facet(
-        Unit(feature, name.layer, () if name.index is None else (name.index,), local=False), part, own
-    )
+        name = f"{CONTRIBUTION}:{part}"
+        return Facet(Unit(name, windows.layer, split.channels[part], True, formation), 0, own)
+    node = FeatureName.parse(feature)
+    channels = () if node.index is None else (node.index,)
+    return Facet(Unit(feature, node.layer, channels, local=False, formation=formation), part, own)
 
 
-def chosen_features(counts: Mapping[str, int], settings: AuditSettings) -> tuple[list[str], list[str]]:
-    """Choose what is examined: contribution windows, then the nodes with most entries; and what is left."""
-    nodes = sorted(counts.keys() - {CONTRIBUTION}, key=lambda name: (-counts[name], name))
+def chosen_features(
+    counts: Mapping[str, int],
+    settings: AuditSettings,
+    *,
+    only: Sequence[str] = (),
+    order: Sequence[str] | None = None,
+) -> tuple[list[str], list[str]]:
+    """Choose what is examined: contribution windows, then nodes; and what is left.
+
+    Parameters
+    ----------
+    counts
+        Number of entries of each recorded feature.
+    settings
+        Says how many nodes.
+    only
+        Names and patterns of nodes, channels and classes to choose from (``fc1``, ``conv3:7``, ``class:*``);
+        by default all. Those that the library does not hold are passed over.
+    order
+        Nodes in the order in which they are chosen, as :func:`rank_nodes` gives it; by default those with
+        most entries come first.
+
+    Returns
+    -------
+    Names of the features to examine, and of the nodes that are left out.
+    """
+    usual = sorted(counts.keys() - {CONTRIBUTION}, key=lambda name: (-counts[name], name))
+    ranked = usual if order is None else list(dict.fromkeys([*order, *usual]))
+    nodes = [name for name in ranked if name in counts and _is_wanted(name, only)]
     first = [CONTRIBUTION] if counts.get(CONTRIBUTION) else []
-    return [*first, *nodes[: settings.nodes]], nodes[settings.nodes :]
+    return [*first, *nodes[: settings.nodes]], [name for name in usual if name not in nodes[: settings.nodes]]
+
+
+def _is_wanted(name: str, only: Sequence[str]) -> bool:
+    node, wanted = FeatureName.parse(name), [FeatureName.parse(text) for text in only]
+    return not only or any(one in (node, FeatureName(node.layer)) for one in wanted)
+
+
+def rank_nodes(libraries: Mapping[str, Windows], samples: Samples, number: int) -> list[str]:
+    """Rank nodes so that the libraries of the first ones differ as much as possible (patent claim 10).
+
+    Parameters
+    ----------
+    libraries
+        Windows of each node; their crops are not looked at.
+    samples
+        What they were found in.
+    number
+        How many to choose.
+
+    Returns
+    -------
+    The node with most entries and those that differ most from it and each other; nodes with too few entries
+    to be judged are not among them.
+    """
+    training = samples.of("training")
+    sizes = {name: int(training[own.owner].sum()) for name, own in libraries.items() if name != CONTRIBUTION}
+    names = sorted(sizes, key=lambda name: (-sizes[name], name))
+    names = [name for name in names if sizes[name] >= THRESHOLDS.fewest]
+    if not names or number < 1:
+        return []
+    difference = library_differences([libraries[name] for name in names], samples)
+    return [names[place] for place in most_different(difference, number)]
 
 
 def examine(evidence: Evidence, settings: AuditSettings) -> Examined:
-    """Choose the facets to judge: all contribution units, then the nodes with most entries."""
+    """Choose the facets to judge: all contribution units, then the nodes whose libraries differ most."""
+    order = rank_nodes(evidence.nodes, evidence.samples, settings.nodes)
     splits = {
         name: split_contribution(evidence.contribution, evidence.samples, settings.seed)
         if name == CONTRIBUTION
         else split_node(evidence.nodes[name], settings.seed)
-        for name in chosen_features(evidence.counts, settings)[0]
+        for name in chosen_features(evidence.counts, settings, order=order)[0]
     }
     return gather(evidence, splits, settings)
 
 
-def gather(evidence: Evidence, splits: Mapping[str, Split], settings: AuditSettings) -> Examined:
+def gather(evidence: Evidence, splits: Mapping[str, Split], settings: AuditSettings) -> Examined:  # noqa: ARG001
     """Gather the parts that are large enough to be judged, and say what is left out."""
     places: list[tuple[str, int]] = []
     left_out = (
@@ -123,11 +213,29 @@ def gather(evidence: Evidence, splits: Mapping[str, Split], settings: AuditSetti
             left_out.append(
                 f"{split.parts - len(large)} {what} with fewer than {THRESHOLDS.fewest} training entries"
             )
-    rest = chosen_features(evidence.counts, settings)[1]
-    if rest:
-        left_out.append(f"{len(rest)} nodes with fewer entries ({', '.join(rest)})")
+    left_out += [*_not_chosen(evidence.counts, splits), *_doubtful(splits, places)]
     facets = [facet_of(name, evidence.of(name), splits[name], part) for name, part in places]
     return Examined(facets, _units(evidence, splits), left_out, places)
+
+
+def _not_chosen(counts: Mapping[str, int], splits: Mapping[str, Split]) -> list[str]:
+    rest = sorted(counts.keys() - {CONTRIBUTION} - splits.keys(), key=lambda name: (-counts[name], name))
+    if not rest:
+        return []
+    fewest = min((counts[name] for name in splits if name != CONTRIBUTION), default=0)
+    why = "with fewer entries" if counts[rest[0]] <= fewest else "with fewer entries, or like those examined"
+    return [f"{len(rest)} nodes {why} ({', '.join(rest)})"]
+
+
+def _doubtful(splits: Mapping[str, Split], places: Sequence[tuple[str, int]]) -> list[str]:
+    names = [
+        f"{name}:{part}" if name == CONTRIBUTION else f"facet {part} of {name}"
+        for name, part in places
+        if splits[name].formation(part).is_doubtful
+    ]
+    if not names:
+        return []
+    return [f"{', '.join(names)}: another part of the library would be sorted otherwise"]
 
 
 def _units(evidence: Evidence, splits: Mapping[str, Split]) -> dict[str, str]:
@@ -137,53 +245,46 @@ def _units(evidence: Evidence, splits: Mapping[str, Split]) -> dict[str, str]:
     return dict(zip(evidence.contribution.ids.tolist(), names, strict=True))
 
 
-def surroundings(evidence: Evidence, settings: AuditSettings) -> Surroundings:
-    """Gather what every facet is held against."""
-    samples, windows = evidence.samples, evidence.contribution
-    training = samples.of("training")
-    pool = np.flatnonzero(training[windows.owner])
-    rng = np.random.default_rng(settings.seed)
-    rows = rng.choice(len(pool), min(4 * COMPARED, len(pool)), replace=False)
-    return Surroundings(
-        samples,
-        training,
-        windows.centres(samples)[pool],
-        shifted_correlation(np.asarray(windows.detail[pool[rows]])),
-        _taken(windows),
-        settings.pairs,
-    )
-
-
-def _taken(windows: Windows) -> dict[int, tuple[tuple[int, ...], ...]]:
-    taken: dict[int, list[tuple[int, ...]]] = defaultdict(list)
-    for owner, box in zip(windows.owner.tolist(), windows.boxes.tolist(), strict=True):
-        taken[owner].append(tuple(box))
-    return {owner: tuple(boxes) for owner, boxes in taken.items()}
-
-
 def node_rows(evidence: Evidence, labels: tuple[str, ...]) -> list[NodeRow]:
-    """List the nodes as the literal pipeline sees them: its library of each node, and nothing more."""
-    rows = []
+    """List the nodes as the literal pipeline sees them: its library of each node, and nothing more.
+
+    Nodes of every recorded layer, channels of convolutions among them, then classes and others of which only
+    entries are known. The notes name nodes that are dead, nearly so, constant, always on, or another's twin.
+    """
+    rows, known = [], set()
     for layer, values in evidence.activations.items():
+        firing, same = firing_notes(values), twins(values)
         for index in range(values.shape[1]):
-            rows.append(_node_row(f"{layer}:{index}", values[:, index], evidence, labels))
-    return rows
+            name = f"{layer}:{index}"
+            known.add(name)
+            row = _node_row(name, values[:, index], evidence, labels)
+            twin = f"says the same as {layer}:{same[index]}" if index in same else ""
+            rows.append(_noted(row, firing[index], twin))
+    others = (name for name in sorted(evidence.nodes.keys() - known, key=FeatureName.parse))
+    return rows + [_node_row(name, None, evidence, labels) for name in others]
 
 
-def _node_row(name: str, values: NDArray[np.float32], evidence: Evidence, labels: tuple[str, ...]) -> NodeRow:
+def _noted(row: NodeRow, firing: str, twin: str) -> NodeRow:
+    """Add what is known of a node's values; a dead node needs no other reason for having no entries."""
+    own = "" if firing and not row.n_entries else row.note
+    notes = dict.fromkeys(note for note in (own or firing, twin) if note)
+    return row.model_copy(update={"note": "; ".join(notes)})
+
+
+def _node_row(
+    name: str, values: NDArray[np.float32] | None, evidence: Evidence, labels: tuple[str, ...]
+) -> NodeRow:
     windows = evidence.nodes.get(name)
     if windows is None:
-        dead = (
-            "dead: never above zero" if float(values.max()) <= 0 else "no entries: never present by the rule"
-        )
-        return NodeRow(feature=name, n_entries=0, share=0, note=dead)
+        return NodeRow(feature=name, n_entries=0, share=0, note="no entries: never present by the rule")
     owners = np.unique(windows.owner)
     top = int(np.bincount(evidence.samples.predicted[owners]).argmax())
+    share = len(owners) / len(evidence.samples)
     return NodeRow(
         feature=name,
         n_entries=len(windows),
-        share=len(owners) / len(evidence.samples),
-        threshold=float(values[owners].min()),
+        share=share,
+        threshold=float(windows.activation.min() if values is None else values[owners].min()),
         top_class=labels[top] if top < len(labels) else str(top),
-        note="over-firing: present in more than half of the samples" if len(owners) > len(values) / 2 else "",
+        note="over-firing: present in more than half of the samples" if share > 1 / 2 else "",
     )

@@ -26,6 +26,9 @@ _SAMPLE_COLUMNS = (*_KEY, "predicted", "label", "origin", "shape", "metadata", "
 LIGHT = ("id", *_KEY, "window", "activation", "share", "layer")
 HEAVY = ("crop", "map", "map_shape", "vector")
 
+#: How ids of whole pictures begin: they are no entries of the library.
+WHOLE_PICTURE = "whole:"
+
 #: Entries that are read at a time.
 _PIECE = 2000
 
@@ -234,6 +237,10 @@ class EvidenceReader:
         columns = [*LIGHT, *HEAVY] if heavy else list(LIGHT)
         for table in self._query(feature=feature).ordered(columns, size):
             yield self._windows(table)
+
+    def light(self, feature: str) -> Windows:
+        """Read all windows of a feature without crops, maps and vectors."""
+        return self._windows(self._query(feature=feature).table(list(LIGHT)))
 
     def drawn(self, feature: str, number: int) -> Windows:
         """Draw some windows of a feature at random, always the same ones."""

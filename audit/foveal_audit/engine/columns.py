@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
 from foveal_audit.windows import Evidence, Samples, Windows
 
 _SAMPLES, _WINDOWS, _SPLIT = "samples.json", "windows.json", "split.json"
+_FEATURES = "features.json"
 _LIGHT = ("ids", "owner", "boxes", "activation", "share")
 _LOOKS = ("images", "gradients", "detail")
 _STRINGS = ("names", "sources", "labels")
@@ -89,9 +90,15 @@ def _write_light(light: list[Windows], shapes: Mapping[str, list[Any]], folder: 
     np.save(folder / "grids.npy", np.array(grids, dtype=np.int64).reshape(len(grids), -1 if grids else 2))
 
 
-def write_features(features: Mapping[str, int], left_out: int, folder: Path) -> None:
-    """Write which features there are, how many entries each has, and what was left out."""
-    (folder / "features.json").write_text(json.dumps({"features": features, "left_out": left_out}))
+def write_features(features: Mapping[str, int], examined: Sequence[str], left_out: int, folder: Path) -> None:
+    """Write the features with the number of their entries, which are examined, and what was left out."""
+    content = {"features": features, "examined": list(examined), "left_out": left_out}
+    (folder / _FEATURES).write_text(json.dumps(content))
+
+
+def read_examined(folder: Path) -> list[str]:
+    """Name the features that are examined."""
+    return [str(name) for name in json.loads((folder / _FEATURES).read_text())["examined"]]
 
 
 def feature_folder(folder: Path, feature: str) -> Path:
@@ -102,7 +109,7 @@ def feature_folder(folder: Path, feature: str) -> Path:
 def open_evidence(folder: Path) -> Evidence:
     """Open what was written of a library; crops, maps and vectors stay on the disk until asked for."""
     content = json.loads((folder / _SAMPLES).read_text())
-    about = json.loads((folder / "features.json").read_text())
+    about = json.loads((folder / _FEATURES).read_text())
     layers = content.pop("layers")
     nodes = {
         name: open_windows(feature_folder(folder, name)) for name in about["features"] if name != CONTRIBUTION
@@ -173,6 +180,4 @@ def with_looks(windows: Windows, folder: Path) -> Windows:
 
 def read_split(folder: Path) -> Split:
     """Read how the windows of a feature were split."""
-    content = json.loads((folder / _SPLIT).read_text())
-    channels = tuple(tuple(own) for own in content["channels"])
-    return Split(np.array(content["labels"], dtype=np.int64), channels)
+    return Split.of(json.loads((folder / _SPLIT).read_text()))

@@ -10,7 +10,7 @@ from foveal import Library
 from foveal.archives import AuditedModel
 from foveal.features import CONTRIBUTION
 from foveal_audit.engine.columns import feature_folder, write_features, write_samples, write_windows
-from foveal_audit.examining import chosen_features
+from foveal_audit.examining import chosen_features, rank_nodes
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import EvidenceReader, Windows
 
@@ -40,13 +40,20 @@ def write_evidence(
     """
     reader = EvidenceReader(library, model_sha256)
     write_samples(reader.samples, reader.activations, folder)
-    write_features(reader.counts, reader.left_out, folder)
+    examined = _examined(reader, settings)
+    write_features(reader.counts, examined, reader.left_out, folder)
     tally = _Tally(sum(reader.counts.values()), progress)
-    examined = set(chosen_features(reader.counts, settings)[0])
     for name in {CONTRIBUTION: 0} | reader.counts:
         pieces = reader.pieces(name, heavy=name in examined)
         write_windows(tally.counted(pieces), feature_folder(folder, name))
     progress(_WHAT, tally.total, tally.total)
+
+
+def _examined(reader: EvidenceReader, settings: AuditSettings) -> list[str]:
+    """Choose what is examined: nodes by how much their libraries differ, which no crop is needed for."""
+    libraries = {name: reader.light(name) for name in reader.counts if name != CONTRIBUTION}
+    order = rank_nodes(libraries, reader.samples, settings.nodes)
+    return chosen_features(reader.counts, settings, order=order)[0]
 
 
 class _Tally:

@@ -1,8 +1,9 @@
-"""How a crop looks, independent of any model: oriented gradients on a common size."""
+"""How a crop looks, independent of any model: oriented gradients, colour and texture on a common size."""
 
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from foveal.samples.images import Pixels
 SIDE = 32
 _SHIFTS = range(0, 13, 2)
 _TEMPLATE = 20
+#: Blurs, in pixels of a common size, between which the strength of texture is measured.
+_BANDS = (1.0, 2.0, 4.0)
 
 #: Orientations times cells of 8 x 8 pixels.
 _HOG_SIZE = 8 * (SIDE // 8) ** 2
@@ -41,6 +44,37 @@ def gradients(crops: NDArray[np.float32]) -> NDArray[np.float32]:
     """Describe crops (n, C, 32, 32) by square-rooted oriented gradients, (n, 128)."""
     described = [_hog(crop) for crop in luminance(crops)]
     return np.sqrt(np.asarray(described, dtype=np.float32).reshape(len(crops), _HOG_SIZE))
+
+
+def tones(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Describe crops by colour and texture, which oriented gradients of grey crops cannot see.
+
+    Parameters
+    ----------
+    crops
+        float32 (n, C, h, w) in 0 to 1.
+
+    Returns
+    -------
+    float32 (n, 2 C + 3): mean and standard deviation of each channel (of RGB: lightness, red against green,
+    blue against yellow), then the strength of texture in three bands, from fine to coarse. All in units of
+    the full range, so that a difference of 0.1 is as plain in one as in another.
+    """
+    planes = _opponent(crops) if crops.shape[1] == 3 else crops
+    means, spreads = planes.mean(axis=(2, 3)), planes.std(axis=(2, 3))
+    return np.asarray(np.concatenate([means, spreads, _texture(luminance(crops))], axis=1), dtype=np.float32)
+
+
+def _opponent(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    red, green, blue = crops[:, 0], crops[:, 1], crops[:, 2]
+    planes = (red + green + blue) / 3, (red - green) / 2, (2 * blue - red - green) / 4
+    return np.asarray(np.stack(planes, axis=1), dtype=np.float32)
+
+
+def _texture(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    blurred = [grey, *(gaussian_filter(grey, (0, blur, blur)) for blur in _BANDS)]
+    bands = [(fine - coarse).std(axis=(1, 2)) for fine, coarse in pairwise(blurred)]
+    return np.asarray(np.stack(bands, axis=1), dtype=np.float32)
 
 
 def detail(crops: NDArray[np.float32], blur: float = 4.0) -> NDArray[np.float32]:

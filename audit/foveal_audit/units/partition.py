@@ -1,16 +1,20 @@
-"""Windows to facets: units split where they look different, twins across units joined."""
+"""Windows to units: clusters of evidence, split where they look different, joined where nothing parts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from foveal_audit.units.appearance import shifted_correlation
-from foveal_audit.units.contribution import DEFAULT_UNITS, directions, fit_units
-from foveal_audit.units.facets import split_facets
+from foveal_audit.units.clouds import Cloud, clouds_of, join_inseparable, separation
+from foveal_audit.units.contribution import choose_units, directions, fit_units
+from foveal_audit.units.facets import APART, by_size, split_each
+from foveal_audit.units.formation import Formation, formations
+from foveal_audit.units.stability import stability
+from foveal_audit.units.views import SHAPE, TONE, described, narrowed
 from foveal_audit.windows import Windows
 
 #: Two clusters are twins when their crops match each other nearly as well as either matches itself.
@@ -18,6 +22,8 @@ _TWIN = 0.95
 _COMPARED = 24
 #: Part of a unit's evidence that its named channels carry.
 _CARRIED = 0.8
+#: Times that windows are sorted anew to see which units return, and how many windows each time.
+_DRAWS, _DRAWN = 4, 2500
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,13 @@ class Partition:
         int64 (n,), 0 for the unit with most windows.
     centroids
         float32 (units, C), mean direction of each unit's contribution.
+    formations
+        Per unit how surely it is one.
     """
 
     labels: NDArray[np.int64]
     centroids: NDArray[np.float32]
+    formations: tuple[Formation, ...] = ()
 
     def channels(self, unit: int) -> tuple[int, ...]:
         """Name the channels that carry most of a unit's evidence, the strongest first."""
@@ -46,45 +55,97 @@ class Partition:
 def partition(windows: Windows, classes: NDArray[np.int64], *, seed: int) -> Partition:
     """Sort contribution windows into units.
 
+    Clusters of evidence, as many as are stable and the usual number at least, are split where their crops
+    look different. Parts that no embedding tells apart are joined again, and so are twins: they look the same
+    whatever channels carry them.
+
     Parameters
     ----------
     windows
-        Contribution windows.
+        Contribution windows, at least one.
     classes
-        int64 (n,), the class that each window spoke for; only windows of one class can be twins.
+        int64 (n,), the class that each window spoke for; only windows of one class are joined.
     seed
         Source of chance.
     """
-    number = max(DEFAULT_UNITS, 4 * len(np.unique(classes)))
-    model = fit_units(windows.vectors, seed=seed, units=number)
-    pieces = _split(model, windows, seed)
-    labels = _by_size(_join_twins(pieces, windows, classes, seed))
+    sorting = _Sorting.of(windows, classes, seed)
+    labels = sorting.sorted(np.arange(len(windows)))
     flow = directions(windows.vectors)
     centroids = [flow[labels == unit].mean(axis=0) for unit in range(int(labels.max()) + 1)]
-    return Partition(labels, np.stack(centroids).astype(np.float32))
+    formed = formations(labels, sorting.narrow, sorting.stability(labels))
+    return Partition(labels, np.stack(centroids).astype(np.float32), formed)
 
 
-def _split(model: KMeans, windows: Windows, seed: int) -> NDArray[np.int64]:
-    pieces = np.zeros(len(windows), dtype=np.int64)
-    for unit in range(model.n_clusters):
-        rows = np.flatnonzero(model.labels_ == unit)
-        pieces[rows] = unit * 10 + split_facets(windows.gradients[rows], seed=seed) if len(rows) else 0
-    return np.unique(pieces, return_inverse=True)[1].astype(np.int64)
+@dataclass(frozen=True)
+class _Sorting:
+    """How windows, all or a part of them, are sorted into units."""
+
+    windows: Windows
+    classes: NDArray[np.int64]
+    views: Mapping[str, NDArray[np.float32]]
+    narrow: Mapping[str, NDArray[np.float32]]
+    number: int
+    seed: int
+
+    @classmethod
+    def of(cls, windows: Windows, classes: NDArray[np.int64], seed: int) -> _Sorting:
+        views = described(windows, directions(windows.vectors))
+        number = choose_units(windows.vectors, len(np.unique(classes)), seed=seed)
+        return cls(windows, classes, views, narrowed(views, seed=seed), number, seed)
+
+    def sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort the windows at the given positions: units from 0, the largest first."""
+        classes, narrow = self.classes[rows], {name: points[rows] for name, points in self.narrow.items()}
+        pieces = self._pieces(rows)
+        main = _main_classes(pieces, classes)
+        joined = join_inseparable(pieces, narrow, lambda a, b: main[a] == main[b])
+        pieces = np.unique(joined, return_inverse=True)[1].astype(np.int64)
+        tones = [cloud[TONE] for cloud in clouds_of(pieces, {TONE: narrow[TONE]})]
+        return by_size(_join_twins(pieces, self.windows.detail[rows], classes, tones, self.seed))
+
+    def _pieces(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Cluster windows by how their evidence flows, and split each cluster by how it looks."""
+        vectors = self.windows.vectors[rows]
+        pieces = (
+            fit_units(vectors, seed=self.seed, units=self.number).labels_.astype(np.int64)
+            if vectors.shape[1]
+            else np.zeros(len(rows), dtype=np.int64)
+        )
+        looks = {name: self.views[name][rows] for name in (SHAPE, TONE)}
+        for unit in np.unique(pieces):
+            own = np.flatnonzero(pieces == unit)
+            found = split_each({name: points[own] for name, points in looks.items()}, seed=self.seed)
+            pieces[own[found > 0]] = pieces.max() + found[found > 0]
+        return np.unique(pieces, return_inverse=True)[1].astype(np.int64)
+
+    def stability(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Say how well each unit comes back when only a part of the windows is sorted."""
+        rng = np.random.default_rng(self.seed)
+        return stability(labels, self.sorted, rng=rng, draws=_DRAWS, size=_DRAWN)
+
+
+def _main_classes(pieces: NDArray[np.int64], classes: NDArray[np.int64]) -> list[int]:
+    return [int(np.bincount(classes[pieces == piece]).argmax()) for piece in range(int(pieces.max()) + 1)]
 
 
 def _join_twins(
-    pieces: NDArray[np.int64], windows: Windows, classes: NDArray[np.int64], seed: int
+    pieces: NDArray[np.int64],
+    detail: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    tones: Sequence[Cloud],
+    seed: int,
 ) -> NDArray[np.int64]:
-    """Give twins one label: pieces of one main class whose crops cannot be told apart."""
+    """Give twins one label: pieces of one main class whose crops cannot be told apart, nor their tones."""
     rng = np.random.default_rng(seed)
     numbers = range(int(pieces.max()) + 1)
     rows = [np.flatnonzero(pieces == number) for number in numbers]
-    chosen = [rng.choice(own, min(_COMPARED, len(own)), replace=False) for own in rows]
-    main = [int(np.bincount(classes[own]).argmax()) for own in rows]
+    crops = [detail[rng.choice(own, min(_COMPARED, len(own)), replace=False)] for own in rows]
+    main = _main_classes(pieces, classes)
     leader = list(numbers)
     for a in numbers:
         for b in range(a):
-            if main[a] == main[b] and _are_twins(windows.detail[chosen[a]], windows.detail[chosen[b]]):
+            may = main[a] == main[b] and leader[a] != leader[b] and separation(tones[a], tones[b]) < APART
+            if may and _are_twins(crops[a], crops[b]):
                 joined, gone = sorted((leader[a], leader[b]))
                 leader = [joined if number == gone else number for number in leader]
     return np.array(leader, dtype=np.int64)[pieces]
@@ -102,10 +163,3 @@ def _are_twins(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
 
 def _nearest(match: NDArray[np.float32]) -> float:
     return float(np.sort(match, axis=1)[:, -3:].mean())
-
-
-def _by_size(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    _, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    rank = np.empty(len(counts), dtype=np.int64)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
-    return rank[places]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foveal_audit.units.appearance import detail, gradients, luminance, resize_crop, shifted_correlation
+from foveal_audit.units.appearance import (
+    detail,
+    gradients,
+    luminance,
+    resize_crop,
+    shifted_correlation,
+    tones,
+)
 
 
 def naive_correlation(detail):
@@ -62,3 +69,27 @@ def test_descriptions_have_their_shapes_and_ignore_light():
 
 def test_detail_of_a_flat_crop_is_nothing():
     assert np.abs(detail(np.full((2, 1, 32, 32), 0.7, np.float32))).max() < 1e-6
+
+
+def test_tones_by_hand():
+    """Pure red: lightness 1/3, red against green 1/2, blue against yellow -1/4; nothing varies."""
+    red = np.zeros((1, 3, 32, 32), np.float32)
+    red[:, 0] = 1
+    np.testing.assert_allclose(tones(red)[0], [1 / 3, 1 / 2, -1 / 4, *[0] * 6], atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_tones_of_any_number_of_channels(channels):
+    crops = np.random.default_rng(4).uniform(0, 1, (4, channels, 32, 32)).astype(np.float32)
+    assert tones(crops).shape == (4, 2 * channels + 3)
+
+
+def test_tones_see_colour_and_grain_where_gradients_do_not():
+    rng = np.random.default_rng(5)
+    grey = rng.uniform(0.3, 0.5, (1, 1, 32, 32)).astype(np.float32)
+    red, blue = (grey + 0.3 * np.eye(3, dtype=np.float32)[n][None, :, None, None] for n in (0, 2))
+    np.testing.assert_allclose(gradients(red), gradients(blue), atol=1e-4)
+    assert np.abs(tones(red) - tones(blue)).max() > 0.1
+    fine, coarse = tones(grey)[0, 2:], tones(np.repeat(np.repeat(grey[..., ::8, ::8], 8, 2), 8, 3))[0, 2:]
+    assert fine.argmax() == 0
+    assert coarse.argmax() == 2

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from foveal_audit.units import facets
-from foveal_audit.units.facets import SMALLEST, split_facets
+from foveal_audit.units.facets import SMALLEST, split_facets, split_node_windows, split_tones
 
 
 def clouds(*sizes, spread=0.1, seed=0):
@@ -57,3 +57,52 @@ def test_many_entries_are_judged_by_some_of_them(monkeypatch):
     )
     assert np.bincount(split_facets(clouds(90, 110), seed=0)).tolist() == [110, 90]
     assert seen == [60, 60]
+
+
+def test_colours_that_lie_apart_are_two_and_a_gradation_is_one():
+    rng = np.random.default_rng(1)
+    plain = rng.normal(0, 0.02, (80, 4)).astype(np.float32)
+    colours = plain.copy()
+    colours[50:, 1] += 0.3
+    assert split_tones(colours, seed=0).tolist() == [0] * 50 + [1] * 30
+    gradation = plain.copy()
+    gradation[:, 1] += np.linspace(0, 0.6, 80)
+    assert not split_tones(gradation, seed=0).any()
+    assert not split_tones(colours[50 - SMALLEST + 1 : 50 + SMALLEST], seed=0).any()
+    assert not split_tones(np.ones((90, 4), np.float32), seed=0).any()
+
+
+def noise(rng, size, apart=0.0):
+    points = rng.normal(size=(size, 20)).astype(np.float32)
+    points[size // 2 :, 0] += apart
+    return points
+
+
+@pytest.mark.parametrize("view", ["network", "shape", "tone"])
+def test_kinds_that_separate_in_one_view_are_two_and_say_in_which(view):
+    rng = np.random.default_rng(2)
+    views = {name: noise(rng, 80, 30 * (name == view)) for name in ("network", "shape", "tone")}
+    labels, formed = split_node_windows(views, seed=0)
+    assert sorted(np.bincount(labels)) == [40, 40]
+    assert len(set(labels[:40])) == len(set(labels[40:])) == 1
+    embedding = "network" if view == "network" else "looks"
+    assert all(one.separates == (embedding,) and one.stability == 1 for one in formed)
+
+
+def test_kinds_of_two_views_cross_and_equal_ones_do_not_double():
+    rng = np.random.default_rng(3)
+    shape, tone = noise(rng, 120, 30), noise(rng, 120)
+    tone[30:90, 1] += 30
+    crossed, _ = split_node_windows({"shape": shape, "tone": tone}, seed=0)
+    assert np.bincount(crossed).tolist() == [30, 30, 30, 30]
+    same, _ = split_node_windows({"shape": shape, "tone": shape}, seed=0)
+    assert np.bincount(same).tolist() == [60, 60]
+
+
+def test_a_single_kind_has_no_rival_and_nothing_to_return():
+    views = {"shape": noise(np.random.default_rng(4), 60)}
+    labels, formed = split_node_windows(views, seed=0)
+    assert not labels.any()
+    assert [(one.stability, one.separation) for one in formed] == [(None, {})]
+    nothing, none = split_node_windows({"shape": np.zeros((0, 3), np.float32)}, seed=0)
+    assert (len(nothing), none) == (0, ())

@@ -64,6 +64,52 @@ def test_a_single_window_is_a_unit():
     assert parts.labels.tolist() == [0]
 
 
+def test_what_nothing_parts_is_one_unit_and_classes_stay_apart():
+    """One flow and one look, of noise that no two crops share: k-means cuts it, nothing else does."""
+    rng = np.random.default_rng(5)
+    crops = [noise_crop(rng) for _ in range(150)]
+    flow = 5 + rng.normal(0, 0.3, (150, 4))
+    windows = make_windows(crops, vectors=flow)
+    assert not partition(windows, np.zeros(150, np.int64), seed=0).labels.any()
+    classes = np.repeat([0, 1], 75)
+    flow[75:, 0] += 5
+    parts = partition(make_windows(crops, vectors=flow), classes, seed=0)
+    assert apart(parts.labels, 75, 75)
+
+
+def tinted_crop(rng, channel):
+    crop = rng.integers(60, 120, (16, 16, 1), dtype=np.uint8).repeat(3, axis=2)
+    crop[..., channel] += 100
+    return crop
+
+
+def test_colours_inside_one_channel_are_two_units_that_separate_by_looks():
+    rng = np.random.default_rng(6)
+    crops = [tinted_crop(rng, 0) for _ in range(40)] + [tinted_crop(rng, 2) for _ in range(30)]
+    parts = partition(make_windows(crops, vectors=np.ones((70, 3))), np.zeros(70, np.int64), seed=0)
+    assert parts.labels.tolist() == [0] * 40 + [1] * 30
+    assert [one.separates for one in parts.formations] == [("looks",)] * 2
+    assert [one.stability for one in parts.formations] == [1, 1]
+
+
+def test_units_say_how_they_are_formed():
+    rng = np.random.default_rng(0)
+    crops = [stripes_crop(rng, True) for _ in range(60)] + [noise_crop(rng) for _ in range(40)]
+    flow = np.concatenate([vectors(rng, 60, 0), vectors(rng, 40, 2)])
+    formed = partition(make_windows(crops, vectors=flow), np.zeros(100, np.int64), seed=0).formations
+    assert all("network" in one.separates for one in formed)
+    assert formed[0].stability > 0.9
+
+
+def test_windows_without_contribution_vectors_are_split_by_looks():
+    rng = np.random.default_rng(7)
+    crops = [stripes_crop(rng, True) for _ in range(30)] + [stripes_crop(rng, False) for _ in range(20)]
+    windows = make_windows(crops, vectors=np.zeros((50, 0)))
+    parts = partition(windows, np.zeros(50, np.int64), seed=0)
+    assert parts.labels.tolist() == [0] * 30 + [1] * 20
+    assert parts.channels(0) == ()
+
+
 @pytest.mark.parametrize(
     ("centroid", "channels"),
     [
