@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-_NEIGHBOURS = 10
+#: The distance to the nearest so many counts.
+NEIGHBOURS = 10
 #: Reference windows at most: the search takes time with their number times that of all windows.
 _REFERENCES = 8192
 
@@ -29,7 +30,7 @@ def sample_distances(
     -------
     float64 (samples,); -inf for a sample without windows.
     """
-    neighbours = min(_NEIGHBOURS, len(reference))
+    neighbours = min(NEIGHBOURS, len(reference))
     distance = NearestNeighbors(n_neighbors=neighbours).fit(reference).kneighbors(described)[0][:, -1]
     furthest = np.full(samples, -np.inf)
     np.maximum.at(furthest, owner, distance)

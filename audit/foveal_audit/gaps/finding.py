@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from foveal.archives import AuditedModel
+from foveal_audit.bench import find_readable
+from foveal_audit.gaps.concepts import ConceptGap, Concepts, find_concept_gaps
+from foveal_audit.gaps.conjunctions import Conjunction, find_conjunctions, kinds_of_picture
 from foveal_audit.gaps.coverage import coverage
-from foveal_audit.gaps.description import describe
-from foveal_audit.gaps.excess import (
-    SIGNIFICANT,
-    SMALLEST,
-    SMALLEST_SHARE,
-    Excess,
-    find_excess,
-    foreign_scores,
-)
-from foveal_audit.judgement.signals import conditional_association
-from foveal_audit.units.facets import split_facets
+from foveal_audit.gaps.description import describe_spaces, source_of
+from foveal_audit.gaps.explaining import explanations
+from foveal_audit.gaps.search import Group, Sides, choose_groups, kinds_of, order_samples, tested
+from foveal_audit.gaps.spaces import Floats, Space, originals
 from foveal_audit.windows import Samples, Windows
 
 _SHOWN = 12
 #: Training holds less than this part of production's share: the group is missing, not only rare.
-_MISSING = 0.2
+_MISSING = 0.05
+#: Two groups are the same from this intersection over union on.
+_SAME = 0.3
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A group of production samples that training hardly holds.
+    """A group of production samples that training hardly holds, or a concept that it lacks.
 
     Attributes
     ----------
@@ -41,15 +40,18 @@ class Gap:
     space
         In which description it stands out.
     kind
-        ``uncovered_group`` or ``under_represented``.
+        ``uncovered_group``, ``under_represented``, ``conjunction``, ``missing_concept`` or
+        ``ignored_concept``.
     share
         Part of production.
     trained
         Number of training samples that look alike.
     p
-        Of such an excess where production is like training.
+        Family-wise, of such a find among hold-outs of training; None where no group was tested.
     explained_by
-        Metadata value that goes with the group, per column.
+        Metadata value, attribute or concept that goes with the group.
+    notes
+        What else was measured, in sentences.
     """
 
     members: NDArray[np.int64]
@@ -59,8 +61,9 @@ class Gap:
     kind: str
     share: float
     trained: int
-    p: float
+    p: float | None
     explained_by: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,31 @@ class Gaps:
     p_values: NDArray[np.float64]
 
 
-def find_gaps(windows: Windows, samples: Samples, model: AuditedModel, seed: int) -> Gaps:
-    """Look for gaps among the contribution windows.
+@dataclass(frozen=True)
+class _Scene:
+    """What gaps are looked for in: windows of training and production, and their place among all windows."""
+
+    windows: Windows
+    samples: Samples
+    rows: NDArray[np.int64]
+    spaces: list[Space]
+    sides: Sides
+    seed: int
+
+    @property
+    def of_windows(self) -> list[Space]:
+        return [space for space in self.spaces if len(space.owner) == len(self.windows)]
+
+
+def find_gaps(
+    windows: Windows,
+    samples: Samples,
+    model: AuditedModel,
+    seed: int,
+    concepts: Concepts | None = None,
+    readable: NDArray[np.bool_] | None = None,
+) -> Gaps:
+    """Look for gaps among the contribution windows and the whole pictures.
 
     Parameters
     ----------
@@ -81,105 +107,201 @@ def find_gaps(windows: Windows, samples: Samples, model: AuditedModel, seed: int
     samples
         The samples that they belong to.
     model
-        The audited model; one of the two descriptions is its own.
+        The audited model; half of the descriptions are its own.
     seed
         Source of chance.
+    concepts
+        What an expert knows to be of interest.
+    readable
+        bool (samples,), whose files are there and unchanged; found out where it is not given.
     """
-    training, production = samples.of("training"), samples.of("production")
-    used = (training | production)[windows.owner]
-    windows = windows.take(used)
-    spaces = describe(windows, samples, model)
-    p_values = coverage(spaces, windows.owner, training, production, np.random.default_rng(seed))
-    candidates = []
-    for space, described in spaces.items():
-        scores = foreign_scores(described, windows.owner, production[windows.owner], seed)
-        excess = find_excess(scores, windows.owner, training, production)
-        if excess and excess.p * len(spaces) <= SIGNIFICANT:
-            candidates.append((space, excess))
-    rows = np.flatnonzero(used)
-    gaps = [
-        _describe_gap(space, excess, spaces[space], windows, samples, rows)
-        for space, excess in _apart(candidates, windows, production.sum(), seed)
-    ]
+    scene = _scene(windows, samples, model, seed, readable)
+    spaces = {space.name: space.values for space in scene.of_windows}
+    training, production = scene.sides.training, scene.sides.production
+    p_values = coverage(spaces, scene.windows.owner, training, production, np.random.default_rng(seed))
+    gaps = [_described(group, scene) for group in _groups(scene)]
+    gaps = _with_conjunctions(gaps, scene)
+    if concepts is not None and len(windows):
+        gaps = _with_concepts(gaps, find_concept_gaps(concepts, windows, samples, model, seed))
     return Gaps(gaps, p_values)
 
 
-def _apart(
-    candidates: list[tuple[str, Excess]], windows: Windows, produced: int, seed: int
-) -> list[tuple[str, Excess]]:
-    """Take the strongest candidate whole or in its kinds of appearance, then what others add to it."""
-    taken: set[int] = set()
-    groups: list[tuple[str, Excess]] = []
-    for space, excess in sorted(candidates, key=lambda candidate: -len(candidate[1].members)):
-        fresh = np.array([member for member in excess.members if int(member) not in taken], dtype=np.int64)
-        if len(fresh) < max(SMALLEST, SMALLEST_SHARE * produced) or len(fresh) < len(excess.members) / 2:
-            continue
-        taken |= set(fresh.tolist())
-        own = excess.windows[np.isin(windows.owner[excess.windows], fresh)]
-        groups += [
-            (space, part) for part in _kinds(replace(excess, members=fresh, windows=own), windows, seed)
-        ]
-    return groups
-
-
-def _kinds(excess: Excess, windows: Windows, seed: int) -> list[Excess]:
-    """Split a group where its windows plainly look different."""
-    kinds = split_facets(windows.gradients[excess.windows], seed=seed)
-    first: dict[int, int] = {}
-    for row, kind in zip(excess.windows, kinds, strict=True):
-        first.setdefault(int(windows.owner[row]), int(kind))
-    parts = []
-    for kind in range(int(kinds.max()) + 1):
-        members = np.array(
-            [member for member in excess.members if first[int(member)] == kind], dtype=np.int64
-        )
-        own = np.isin(windows.owner[excess.windows], members)
-        share = len(members) / len(excess.members)
-        parts.append(Excess(members, excess.windows[own], round(excess.trained * share), excess.p))
-    return [part for part in parts if len(part.members) >= SMALLEST]
-
-
-def _describe_gap(
-    space: str,
-    excess: Excess,
-    described: NDArray[np.float32],
+def _scene(
     windows: Windows,
     samples: Samples,
-    rows: NDArray[np.int64],
-) -> Gap:
+    model: AuditedModel,
+    seed: int,
+    readable: NDArray[np.bool_] | None,
+) -> _Scene:
     training, production = samples.of("training"), samples.of("production")
-    share = len(excess.members) / production.sum()
-    trained = np.flatnonzero(training[windows.owner])
-    search = NearestNeighbors(n_neighbors=1).fit(described[trained])
-    shown = excess.windows[:_SHOWN]
-    nearest = trained[search.kneighbors(described[shown])[1][:, 0]]
-    missing = excess.trained / training.sum() < _MISSING * share
+    used = (training | production)[windows.owner]
+    known = find_readable(samples) if readable is None else readable
+    source = source_of(windows.take(used), samples, known, seed)
+    families = originals(samples.sha256)
+    sides = Sides(training, production, families == np.arange(len(samples)))
+    spaces = describe_spaces(source, model, seed) if used.any() else []
+    return _Scene(source.windows, samples, np.flatnonzero(used), spaces, sides, seed)
+
+
+def _groups(scene: _Scene) -> list[Group]:
+    """Find the groups that production shows and training does not, each of one kind."""
+    if not scene.spaces:  # nothing could be described: all pictures are alike
+        return []
+    if not scene.sides.training.any() or not scene.sides.production.any():
+        return []
+    families = originals(scene.samples.sha256)
+    orders = order_samples(scene.spaces, scene.sides, families, scene.seed)
+    groups = choose_groups(tested(orders, scene.sides, scene.seed), scene.sides)
+    looks = _looks(scene)
+    return [kind for group in groups for kind in kinds_of(group, looks, scene.sides.training, scene.seed)]
+
+
+def _looks(scene: _Scene) -> Floats:
+    """Describe each sample by whole pictures, or where there are none by the mean of its windows."""
+    chosen = [space for space in scene.spaces if len(space.owner) != len(scene.windows)] or scene.spaces
+    parts = []
+    for space in chosen:
+        sums = np.zeros((len(scene.samples), space.values.shape[1]), dtype=np.float32)
+        np.add.at(sums, space.owner, space.values)
+        counts = np.bincount(space.owner, minlength=len(sums))[:, None]
+        # Each description weighs the same, however many columns it has.
+        parts.append(sums / np.maximum(counts, 1) / np.sqrt(np.float32(space.values.shape[1])))
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _described(group: Group, scene: _Scene) -> Gap:
+    production, training = scene.sides.production.sum(), scene.sides.training.sum()
+    share = len(group.members) / production
+    shown = _shown_windows(group, scene)
+    missing = group.trained / training < _MISSING * share
     return Gap(
-        members=excess.members,
-        windows=rows[excess.windows],
-        nearest=rows[nearest],
-        space=space,
+        members=group.members,
+        windows=scene.rows[shown],
+        nearest=scene.rows[_nearest(shown, group.order.space, scene)],
+        space=group.order.space,
         kind="uncovered_group" if missing else "under_represented",
         share=float(share),
-        trained=excess.trained,
-        p=excess.p,
-        explained_by=_explanations(excess.members, samples),
+        trained=group.trained,
+        p=group.order.p,
+        explained_by=explanations(group.members, scene.samples),
     )
 
 
-def _explanations(members: NDArray[np.int64], samples: Samples) -> dict[str, str]:
-    """Name the metadata values that go with membership inside production."""
-    production = np.flatnonzero(samples.of("production"))
-    present = np.isin(production, members)
-    found = {}
-    for column, values in samples.metadata.items():
-        names, groups = np.unique(values[production], return_inverse=True)
-        signal = conditional_association(
-            present,
-            groups.astype(np.int64),
-            np.zeros(len(production), dtype=np.int64),
-            np.random.default_rng(0),
-        )
-        if signal and signal.value >= 0.3 and signal.p is not None and signal.p <= 0.01:
-            found[column] = str(names[np.argmax(np.bincount(groups[present], minlength=len(names)))])
+def _shown_windows(group: Group, scene: _Scene) -> NDArray[np.int64]:
+    """Give the windows of a group, the most foreign first."""
+    own = np.flatnonzero(np.isin(scene.windows.owner, group.members))
+    by_window = len(group.order.rows) == len(scene.windows)
+    scores = group.order.rows[own] if by_window else group.order.samples[scene.windows.owner[own]]
+    return own[np.argsort(-scores, kind="stable")]
+
+
+def _nearest(shown: NDArray[np.int64], name: str, scene: _Scene) -> NDArray[np.int64]:
+    """Give for each of the first windows the nearest one of training."""
+    trained = np.flatnonzero(scene.sides.training[scene.windows.owner])
+    fit = scene.of_windows
+    if not len(shown) or not len(trained) or not fit:
+        return np.zeros(0, dtype=np.int64)
+    space = next((one for one in fit if one.name == name), fit[-1])
+    search = NearestNeighbors(n_neighbors=1).fit(space.values[trained])
+    return np.asarray(trained[search.kneighbors(space.values[shown[:_SHOWN]])[1][:, 0]])
+
+
+def _with_conjunctions(gaps: Sequence[Gap], scene: _Scene) -> list[Gap]:
+    """Name the groups that are conjunctions, and add those that no group shows."""
+    named = list(gaps)
+    if not scene.spaces:
+        return named
+    found = find_conjunctions(_attributes(scene), scene.sides.training, scene.sides.production)
+    for one in found:
+        place = _same(one.members, named)
+        if place is None:
+            named.append(_conjunction_gap(one, scene))
+        elif named[place].kind != "conjunction":
+            told = {**named[place].explained_by, **one.values}
+            notes = [*named[place].notes, _apart(one)]
+            named[place] = replace(named[place], kind="conjunction", explained_by=told, notes=notes)
+    return named
+
+
+def _attributes(scene: _Scene) -> dict[str, NDArray[np.str_]]:
+    """Collect what may be joined: metadata, the predicted class, and kinds of picture."""
+    samples = scene.samples
+    found: dict[str, NDArray[np.str_]] = {
+        **samples.metadata,
+        "predicted class": samples.predicted.astype(str),
+    }
+    for space in scene.spaces:
+        if len(space.owner) == len(scene.windows):
+            continue
+        kinds = kinds_of_picture(space.values, scene.seed)
+        if kinds is not None:
+            values = np.full(len(samples), "", dtype=kinds.dtype)
+            values[space.owner] = kinds
+            found[f"kind of {space.name}"] = values
     return found
+
+
+def _apart(one: Conjunction) -> str:
+    pair = " and ".join(f"{name} = {value}" for name, value in one.values.items())
+    return (
+        f"Training shows {pair} apart: {one.expected:.0f} samples with both were expected, {one.trained} "
+        f"are there (G-test and excess in production, all pairs together: p = {one.p:.2g})."
+    )
+
+
+def _conjunction_gap(one: Conjunction, scene: _Scene) -> Gap:
+    own = np.flatnonzero(np.isin(scene.windows.owner, one.members))
+    return Gap(
+        members=one.members,
+        windows=scene.rows[own],
+        nearest=scene.rows[_nearest(own, "", scene)],
+        space="attributes",
+        kind="conjunction",
+        share=float(len(one.members) / scene.sides.production.sum()),
+        trained=one.trained,
+        p=one.p,
+        explained_by=dict(one.values),
+        notes=[_apart(one)],
+    )
+
+
+def _same(members: NDArray[np.int64], gaps: Sequence[Gap]) -> int | None:
+    """Give the place of the group that is most the same, or None."""
+    shares = [_overlap(members, gap.members) for gap in gaps]
+    best = int(np.argmax(shares)) if shares else 0
+    return best if shares and shares[best] >= _SAME else None
+
+
+def _overlap(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    return len(np.intersect1d(one, other)) / max(len(np.union1d(one, other)), 1)
+
+
+def _with_concepts(gaps: Sequence[Gap], concepts: Iterable[ConceptGap]) -> list[Gap]:
+    """Name the groups that show a missing concept, and add concepts that no group shows."""
+    named = list(gaps)
+    for one in concepts:
+        if one.verdict in ("covered", "not_shown"):
+            continue
+        place = _same(one.members, named) if one.verdict == "missing_concept" else None
+        if place is None:
+            named.append(_concept_gap(one))
+            continue
+        told = {**named[place].explained_by, "concept": one.name}
+        notes = [*named[place].notes, _about(one)]
+        named[place] = replace(named[place], kind="missing_concept", explained_by=told, notes=notes)
+    return named
+
+
+def _concept_gap(one: ConceptGap) -> Gap:
+    """Write a concept down by itself: no group of production was tested, so none is named."""
+    nobody = np.zeros(0, dtype=np.int64)
+    told = {"concept": one.name}
+    return Gap(nobody, nobody, nobody, "exemplars", one.verdict, 0.0, one.trained, None, told, [_about(one)])
+
+
+def _about(one: ConceptGap) -> str:
+    return (
+        f"{one.trained} training samples show a crop like the exemplars of {one.name!r}, and "
+        f"{len(one.members)} production samples; the channel that answers most tells exemplars from training "
+        f"crops with AUROC {one.seen:.2f}."
+    )

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from foveal_audit.bundle.identity import make_id
 from foveal_audit.bundle.schema import GapFinding
 from foveal_audit.gaps.finding import Gap
+from foveal_audit.gaps.worklist import needed
 from foveal_audit.windows import Evidence
 
-_ACTIONS = {"uncovered_group": "acquire", "under_represented": "augment"}
-_STATEMENTS = {
-    "uncovered_group": "{count} production samples ({share:.0%}) show what training does not hold.",
-    "under_represented": "{count} production samples ({share:.0%}) show what training holds too rarely.",
+#: Kind to what to do and what to say.
+_STATED = {
+    "uncovered_group": (
+        "acquire",
+        "{count} production samples ({share:.0%}) show what training does not hold.",
+    ),
+    "under_represented": (
+        "augment",
+        "{count} production samples ({share:.0%}) show what training holds too rarely.",
+    ),
+    "conjunction": (
+        "acquire",
+        "{count} production samples ({share:.0%}) join what training shows only apart.",
+    ),
+    "missing_concept": ("acquire", "Training does not hold the concept {concept!r}."),
+    "ignored_concept": (
+        "ask_expert",
+        "Training holds the concept {concept!r}, and no channel of the model answers to it.",
+    ),
 }
 
 
@@ -22,26 +39,39 @@ def state_gap(gap: Gap, evidence: Evidence, model_sha256: str) -> GapFinding:
     """Write a gap down."""
     samples = evidence.samples
     names = [str(samples.names[member]) for member in gap.members]
+    concept = gap.explained_by.get("concept", "")
     # Named by its samples: the same group has the same id in every audit of the same library.
-    part = hashlib.sha256("\0".join(sorted(names)).encode("utf-8", "backslashreplace")).hexdigest()
+    told = sorted(names) if names else [concept]
+    part = hashlib.sha256("\0".join(told).encode("utf-8", "backslashreplace")).hexdigest()
     nearest = dict.fromkeys(str(samples.names[evidence.contribution.owner[row]]) for row in gap.nearest)
-    predicted = np.bincount(samples.predicted[gap.members])
+    action, statement = _STATED[gap.kind]
     return GapFinding(
         id=make_id("G", model_sha256, gap.kind, part),
-        gap=gap.kind,  # type: ignore[arg-type]  # one of the two kinds
+        gap=gap.kind,  # type: ignore[arg-type]  # one of the kinds above
         verdict="suspected",
-        statement=_STATEMENTS[gap.kind].format(count=len(names), share=gap.share),
+        statement=statement.format(count=len(names), share=gap.share, concept=concept),
         share_of_production=gap.share,
         samples=names,
         nearest_training=list(nearest),
         explained_by=dict(gap.explained_by),
-        action=_ACTIONS[gap.kind],  # type: ignore[arg-type]  # one action per kind
+        action=action,  # type: ignore[arg-type]  # one of the actions above
         p_value=gap.p,
-        reasons=[
-            (
-                f"A classifier that never saw them tells them from all but {gap.trained} training samples "
-                f"({gap.space} description); by chance with p = {gap.p:.2g}."
-            ),
-            f"The model sorts them into {np.count_nonzero(predicted)} classes.",
-        ],
+        reasons=list(_reasons(gap, evidence)),
     )
+
+
+def _reasons(gap: Gap, evidence: Evidence) -> Iterator[str]:
+    samples = evidence.samples
+    if len(gap.members):
+        if gap.space != "attributes":
+            yield (
+                f"A classifier that never saw them tells them from all but {gap.trained} training samples "
+                f"({gap.space} description); the strongest find in a hold-out of training is as strong with "
+                f"p = {gap.p:.2g}."
+            )
+        predicted = np.bincount(samples.predicted[gap.members])
+        yield f"The model sorts them into {np.count_nonzero(predicted)} classes."
+    yield from gap.notes
+    if gap.kind != "ignored_concept":
+        number = needed(gap, int(samples.of("training").sum()))
+        yield f"About {number} more samples like them close the gap (training holds {gap.trained})."

@@ -9,8 +9,11 @@ from planted import ShapesNet, audited
 from small_nets import PatentNet, seeded
 from synthetic_library import make_samples, make_windows, noise_crop
 
-from foveal_audit.gaps.description import describe, intensities, standardise
+from foveal.samples import encode_png
+from foveal_audit.bench import find_readable
+from foveal_audit.gaps.description import Source, describe_spaces, intensities, source_of
 from foveal_audit.gaps.embedding import CropEmbedder
+from foveal_audit.gaps.spaces import originals, standardised
 
 
 def test_intensities_by_hand():
@@ -29,10 +32,22 @@ def test_intensities_by_hand():
 def test_standardised_columns_have_mean_0_and_spread_1_and_constants_go():
     rng = np.random.default_rng(0)
     values = np.stack([rng.normal(5, 2, 50), np.full(50, 3.0), rng.normal(0, 1e-6, 50)], 1).astype(np.float32)
-    scaled = standardise(values)
-    assert scaled.shape == (50, 1)
-    np.testing.assert_allclose([scaled.mean(), scaled.std()], [0, 1], atol=1e-5)
-    assert standardise(np.ones((9, 4), np.float32)).shape == (9, 0)
+    space = standardised("one", values, np.arange(50), values[:3] + 1, np.arange(3))
+    assert space.values.shape == (50, 1)
+    np.testing.assert_allclose([space.values.mean(), space.values.std()], [0, 1], atol=1e-5)
+    np.testing.assert_allclose(space.copies, space.values[:3] + 1 / values[:, 0].std(), rtol=1e-4)
+    assert standardised("none", np.ones((9, 4), np.float32), np.arange(9)) is None
+
+
+def test_copies_of_a_sample_are_of_its_family():
+    assert originals(["a", "b", "a", "", "", "b"]).tolist() == [0, 1, 0, 3, 4, 1]
+
+
+NET = audited(ShapesNet())
+
+
+def unread(windows, samples):
+    return Source(windows, samples, np.zeros(len(samples), bool), np.zeros(0, np.int64))
 
 
 def embed(model, crops, shapes):
@@ -77,15 +92,38 @@ def test_crops_are_seen_at_the_scale_that_their_samples_have():
 
 def test_crops_without_any_difference_have_no_space():
     windows = make_windows([np.full((12, 12, 1), 90, np.uint8)] * 6)
-    assert describe(windows, make_samples(["training"] * 6, shape=(24, 24, 1)), audited(ShapesNet())) == {}
+    assert describe_spaces(unread(windows, make_samples(["training"] * 6, shape=(24, 24, 1))), NET, 0) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_two_spaces_for_all_windows(channels):
+def test_windows_alone_have_two_spaces(channels):
     rng = np.random.default_rng(2)
     windows = make_windows([noise_crop(rng, 12, channels) for _ in range(10)])
-    spaces = describe(
-        windows, make_samples(["training"] * 10, shape=(24, 24, channels)), audited(ShapesNet())
+    samples = make_samples(["training"] * 10, shape=(24, 24, channels))
+    spaces = describe_spaces(unread(windows, samples), NET, 0)
+    assert [space.name for space in spaces] == ["network", "intensity"]
+    assert all(len(space.values) == 10 and space.values.dtype == np.float32 for space in spaces)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = np.random.default_rng(3)
+    paths = [tmp_path / f"{number}.png" for number in range(12)]
+    for path in paths:
+        path.write_bytes(encode_png(rng.integers(0, 255, (24, 24, 1), dtype=np.uint8)))
+    return [str(path) for path in paths]
+
+
+def test_whole_pictures_that_can_be_read_have_two_more_with_copies_of_training(pictures):
+    windows = make_windows(
+        [noise_crop(np.random.default_rng(n), 16) for n in range(12)], boxes=np.tile([4, 4, 20, 20], (12, 1))
     )
-    assert list(spaces) == ["network", "intensity"]
-    assert all(len(values) == 10 and values.dtype == np.float32 for values in spaces.values())
+    samples = make_samples(["training"] * 8 + ["production"] * 4, origins=pictures, shape=(24, 24, 1))
+    source = source_of(windows, samples, find_readable(samples), 0)
+    spaces = {space.name: space for space in describe_spaces(source, NET, 0)}
+    assert list(spaces) == ["network", "intensity", "whole picture, network", "whole picture, style"]
+    for space in spaces.values():
+        assert sorted(space.copied.tolist()) == list(range(8))
+        assert len(space.copies) == 8
+    again = {space.name: space for space in describe_spaces(source, NET, 0)}
+    assert all(np.array_equal(again[name].copies, space.copies) for name, space in spaces.items())
