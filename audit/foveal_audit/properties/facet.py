@@ -1,0 +1,129 @@
+"""What is said about a property of whole pictures that a class of the model goes with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foveal.features import CLASS
+from foveal.samples import encode_png
+from foveal_audit.judgement.pairs import Effect
+from foveal_audit.judgement.signals import Signal
+from foveal_audit.properties.measuring import Pictures
+from foveal_audit.properties.splitting import Split
+from foveal_audit.properties.transfer import Transferred
+from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
+from foveal_audit.units.unit import Unit
+from foveal_audit.windows import WHOLE_PICTURE, Samples, Windows
+
+#: Numbers of property facets begin here, so that none is that of an appearance of the same class's windows.
+FIRST_NUMBER = 1000
+#: Larger pictures are kept smaller, by leaving pixels out: to be looked at, not to be measured.
+_KEPT_SIDE = 128
+
+
+@dataclass(frozen=True)
+class PropertyFacet:
+    """A property that some pictures of a class carry and hardly any others.
+
+    Attributes
+    ----------
+    unit
+        ``class:K`` of the class it speaks for; a logit cannot be held still, so mediation is never asked.
+    number
+        From 1000 on.
+    outcome
+        K.
+    windows
+        The training pictures that carry it, each whole.
+    split
+        The statistic, its threshold and who carries it.
+    transferred
+        What carrying it over to other pictures does, or None where too few samples could be used.
+    signals
+        See :mod:`foveal_audit.properties.signs`.
+    """
+
+    unit: Unit
+    number: int
+    outcome: int
+    windows: Windows
+    split: Split
+    transferred: Transferred | None
+    signals: dict[str, Signal]
+
+    @property
+    def removal(self) -> Effect | None:
+        """Probability of the class lost by carriers that get the component of other pictures of the class."""
+        return self.transferred.removal if self.transferred else None
+
+    @property
+    def paste(self) -> Effect | None:
+        """Probability of the class gained by pictures of other classes that get a carrier's component."""
+        return self.transferred.paste if self.transferred else None
+
+    @property
+    def mediation(self) -> None:
+        """Nothing: the unit is what is measured."""
+
+    @property
+    def p(self) -> float | None:
+        """P-value of "relied on *and* irrelevant": the largest of its parts, as each must hold.
+
+        The parts: carrying it over raises the class; the class goes with it; three quarters of the tiles show
+        it. None where it was not tested.
+        """
+        if self.transferred is None:
+            return None
+        return max(self.transferred.paste_logit.p, self.split.p, self.split.ubiquity[1])
+
+
+def unit_of(outcome: int) -> Unit:
+    """Give what carries a property: the class's logit."""
+    return Unit(f"{CLASS}:{outcome}", CLASS, (outcome,), local=False)
+
+
+def whole_pictures(
+    samples: Samples, carriers: Sequence[int], strength: NDArray[np.float64], bench: Pictures
+) -> Windows:
+    """Give whole pictures as windows.
+
+    Parameters
+    ----------
+    samples
+        Of the library.
+    carriers
+        Their numbers.
+    strength
+        float64 (n,), what the carriers have of the property beyond the threshold; stands for the activation.
+    bench
+        Gives their pixels.
+
+    Returns
+    -------
+    Windows that span their sample, with ids ``whole:`` and the beginning of its hash; without vectors.
+    """
+    number = len(carriers)
+    crops = [_small(bench, sample) for sample in carriers]
+    sizes = np.array([len(crop) for crop in crops], dtype=np.int64)
+    ones = np.ones(number, dtype=np.int64)
+    return Windows(
+        ids=np.array([f"{WHOLE_PICTURE}{samples.sha256[sample][:24]}" for sample in carriers], dtype=str),
+        owner=np.array(carriers, dtype=np.int64),
+        boxes=np.array([(0, 0, *samples.shapes[sample][:2]) for sample in carriers], np.int64).reshape(-1, 4),
+        activation=np.asarray(strength, dtype=np.float64),
+        share=np.ones(number),
+        crops=RaggedBytes(np.frombuffer(b"".join(crops), dtype=np.uint8), bounds_of(sizes)),
+        maps=RaggedMaps(np.ones(number, np.float32), bounds_of(ones), np.ones((number, 2), np.int64)),
+        vectors=np.zeros((number, 0), dtype=np.float32),
+        layer=CLASS,
+    )
+
+
+def _small(bench: Pictures, sample: int) -> bytes:
+    pixels = bench.pixels(sample)
+    step = max(1, -(-max(pixels.shape[:2]) // _KEPT_SIDE))
+    return encode_png(pixels[::step, ::step])
