@@ -1,0 +1,85 @@
+"""Regions of interest, as experts write them down."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foveal.errors import UsageError
+from foveal_audit.rois import read_rois, require_known
+
+MEND = "Write a CSV file with the columns path,y0,x0,y1,x1, one row per region, pixels of the original"
+boxes = st.tuples(*[st.integers(0, 50)] * 2, *[st.integers(51, 99)] * 2).map(list)
+
+
+def write(folder, text):
+    path = folder / "rois.csv"
+    path.write_text(text)
+    return path
+
+
+def test_regions_by_sample(tmp_path):
+    path = write(tmp_path, "path,y0,x0,y1,x1\na.png,1,2,3,4\nb.png,0,0,9,9\na.png,5,6,7,8\n")
+    found = read_rois(path)
+    assert {name: own.tolist() for name, own in found.items()} == {
+        "a.png": [[1, 2, 3, 4], [5, 6, 7, 8]],
+        "b.png": [[0, 0, 9, 9]],
+    }
+    assert found["a.png"].dtype == np.int64
+
+
+@given(st.dictionaries(st.text("abc/.", min_size=1), st.lists(boxes, min_size=1), max_size=4))
+def test_what_is_written_is_read(tmp_path_factory, table):
+    lines = [",".join(map(str, (name, *box))) for name, own in table.items() for box in own]
+    path = write(tmp_path_factory.mktemp("rois"), "\n".join(["path,y0,x0,y1,x1", *lines]))
+    assert {name: own.tolist() for name, own in read_rois(path).items()} == table
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("path,y0,x0,y1\n", "The regions in {} lack the column 'x1'"),
+        ("", "The regions in {} lack the column 'path'"),
+        ("path,y0,x0,y1,x1\na,1,2,3,x\n", "{}, line 2: 1,2,3,x is no box of four whole numbers"),
+        ("path,y0,x0,y1,x1\na,1,2,3\n", "{}, line 2: 1,2,3,None is no box of four whole numbers"),
+        (
+            "path,y0,x0,y1,x1\na,1,2,3,4\nb,3,2,3,4\n",
+            "{}, line 3: the box 3,2,3,4 is empty or begins outside the sample",
+        ),
+        (
+            "path,y0,x0,y1,x1\na,-1,2,3,4\n",
+            "{}, line 2: the box -1,2,3,4 is empty or begins outside the sample",
+        ),
+    ],
+)
+def test_what_is_no_table_of_regions(tmp_path, text, fault):
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        read_rois(path)
+    assert (caught.value.fault, caught.value.mend) == (fault.format(path), MEND)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    path = tmp_path / "none.csv"
+    with pytest.raises(UsageError) as caught:
+        read_rois(path)
+    assert caught.value.fault == (
+        f"The regions in {path} cannot be read ([Errno 2] No such file or directory: '{path}')"
+    )
+
+
+def test_regions_of_other_samples():
+    rois = {"a.png": np.zeros((1, 4), np.int64)}
+    require_known(rois, ["a.png", "b.png"])
+    require_known({}, ["a.png"])
+    with pytest.raises(UsageError) as caught:
+        require_known(rois, ["y.png", "x.png"])
+    assert (caught.value.fault, caught.value.mend) == (
+        (
+            "None of the 1 samples with regions of interest is in the library, which calls them 'x.png' "
+            "and the like"
+        ),
+        "Name samples as they were named when they were collected",
+    )
