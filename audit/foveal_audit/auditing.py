@@ -18,21 +18,24 @@ from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence
 from foveal_audit.bundle.schema import Assessment, Findings, GapFinding
 from foveal_audit.depicting import facet_evidence, gap_evidence
-from foveal_audit.engine.columns import open_evidence, read_split
+from foveal_audit.engine.columns import open_evidence, read_examined, read_split
 from foveal_audit.engine.desk import READABLE
+from foveal_audit.engine.knowing import keep_knowledge
 from foveal_audit.engine.reading import reading_settings, write_evidence
-from foveal_audit.engine.records import Generated, read_drawn, read_gaps, read_judged
+from foveal_audit.engine.records import Generated, read_drawn, read_gaps, read_judged, read_properties
 from foveal_audit.engine.running import Engine, Job, passing
 from foveal_audit.engine.stages import settings_for
 from foveal_audit.engine.work import Work
-from foveal_audit.examining import Examined, chosen_features, gather, node_rows
+from foveal_audit.examining import Examined, gather, node_rows
 from foveal_audit.gaps.finding import Gaps
 from foveal_audit.gaps.stating import state_gap
 from foveal_audit.judgement.assessing import assess
-from foveal_audit.judgement.facet import Judged
+from foveal_audit.judgement.facet import Facet, Judged
+from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.limits import limits, without_gaps
 from foveal_audit.provenance import config_record, environment_record, library_ref, model_ref
 from foveal_audit.reproducible import now, one_thread
+from foveal_audit.rois import require_known
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import Evidence
 
@@ -68,6 +71,8 @@ def audit(
     settings: AuditSettings,
     progress: Progress = silent,
     engine: Engine | None = None,
+    *,
+    knowledge: Knowledge = NOTHING,
 ) -> Audited:
     """Audit a model on its library.
 
@@ -83,6 +88,8 @@ def audit(
         Told what is done, how much of it, and how much there is.
     engine
         Does the work and keeps what is done; by default this process, and nothing is kept.
+    knowledge
+        What experts know beforehand.
 
     Returns
     -------
@@ -91,10 +98,10 @@ def audit(
     Raises
     ------
     UsageError
-        If the library holds nothing about the model.
+        If the library holds nothing about the model, or none of the samples that experts marked.
     """
     with one_thread(), nullcontext(engine) if engine else passing(model) as at_work:
-        return _Audit(model, library, settings, progress, at_work).conclude()
+        return _Audit(model, library, settings, progress, at_work, knowledge).conclude()
 
 
 class _Audit:
@@ -107,14 +114,17 @@ class _Audit:
         settings: AuditSettings,
         progress: Progress,
         engine: Engine,
+        knowledge: Knowledge,
     ) -> None:
         self._model, self._library, self._settings = model, library, settings
+        self._knowledge = knowledge
         self._progress, self._engine = progress, engine
         reading = reading_settings(library, model, settings)
         folder = engine.keep("evidence", reading, self._read)
         self._evidence = open_evidence(folder)
+        require_known(knowledge.rois, set(self._evidence.samples.names.tolist()))
         self._readable = find_readable(self._evidence.samples)
-        self._inputs = {"evidence": folder}
+        self._inputs = {"evidence": folder, **keep_knowledge(engine.keep, knowledge)}
 
     def _read(self, folder: Path) -> None:
         write_evidence(self._library, self._model.sha256, self._settings, folder, self._progress)
@@ -127,12 +137,13 @@ class _Audit:
         assessments = assess(judged, samples, self._model.sha256, self._model.labels, settings.seed)
         drawn = self._draw(assessments, examined)
         findings, stated = self._findings(examined, assessments, gaps, drawn)
-        result = _result(findings, stated, assessments, examined, self._evidence, gaps, drawn)
+        facets = [one.facet for one in judged]
+        result = _result(findings, stated, assessments, facets, self._evidence, gaps, drawn)
         return Audited(result, {name: one.write for name, one in drawn.items()}, examined.units)
 
     def _examine(self) -> Examined:
         """Describe and split the windows of each feature that is examined."""
-        features = chosen_features(self._evidence.counts, self._settings)[0]
+        features = read_examined(self._inputs["evidence"])
         works = [self._work("units", [], feature=name) for name in features]
         (folders,) = self._engine.run([Job("finding units", works)], self._progress)
         self._inputs |= dict(zip(features, folders, strict=True))
@@ -148,14 +159,16 @@ class _Audit:
             lambda to: np.save(to / READABLE, self._readable),
         )
         facets = [
-            self._work("judging", [CONTRIBUTION, name, "readable"], feature=name, part=part)
+            self._work("judging", [CONTRIBUTION, name, "readable", "rois"], feature=name, part=part)
             for name, part in examined.places
         ]
-        jobs = [Job("judging facets", facets)]
+        properties = self._work("properties", [CONTRIBUTION, "readable", "rois"])
+        jobs = [Job("judging facets", [*facets, properties])]
         if not without_gaps(self._evidence):
-            jobs.append(Job("looking for gaps", [self._work("gaps", [CONTRIBUTION])]))
+            jobs.append(Job("looking for gaps", [self._work("gaps", [CONTRIBUTION, "readable", "concepts"])]))
         folders = self._engine.run(jobs, self._progress)
-        judged = [read_judged(*pair) for pair in zip(folders[0], examined.facets, strict=True)]
+        judged = [read_judged(*pair) for pair in zip(folders[0][:-1], examined.facets, strict=True)]
+        judged += read_properties(folders[0][-1])
         return judged, read_gaps(folders[1][0]) if len(jobs) > 1 else None
 
     def _draw(self, assessments: list[Assessment], examined: Examined) -> dict[str, Generated]:
@@ -191,7 +204,7 @@ class _Audit:
             stated,
             model=model_ref(model),
             library=library_ref(self._library, model, evidence),
-            config=config_record(self._settings, model),
+            config=config_record(self._settings, model, self._knowledge),
             environment=environment_record(),
             seed=self._settings.seed,
             created=now(),
@@ -213,7 +226,8 @@ class _Audit:
 def _ranked(assessments: list[Assessment], examined: Examined) -> list[tuple[Assessment, tuple[str, int]]]:
     """Rank the features, those flagged first, then those with most entries; each by its first facet."""
     ranked = sorted(
-        zip(assessments, examined.facets, examined.places, strict=True),
+        # What comes after the places are properties: whole pictures are learned by no generator.
+        zip(assessments, examined.facets, examined.places, strict=False),
         key=lambda one: (one[0].verdict not in ("confirmed", "suspected"), -len(one[1].windows), one[0].id),
     )
     firsts: dict[str, tuple[Assessment, tuple[str, int]]] = {}
@@ -226,14 +240,14 @@ def _result(
     findings: Findings,
     stated: list[GapFinding],
     assessments: list[Assessment],
-    examined: Examined,
+    judged: Sequence[Facet],
     evidence: Evidence,
     gaps: Gaps | None,
     drawn: Mapping[str, Generated],
 ) -> AuditResult:
     samples = evidence.samples
     facets: list[FacetEvidence] = []
-    for one, facet in zip(assessments, examined.facets, strict=True):
+    for one, facet in zip(assessments, judged, strict=True):
         plain, own = facet_evidence(one, facet.windows, samples, None), drawn.get(one.feature)
         facets.append(replace(plain, **own.fields) if own and own.facet == one.facet else plain)
     if gaps is None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from scipy.special import softmax as _softmax
+from torch import Tensor
 
 from foveal.archives import AuditedModel
 from foveal.capture.layers import find_layer
 from foveal.records import Window
 from foveal.samples import read_image
 from foveal.samples.images import Pixels
+from foveal_audit.holding import held, share_of
 from foveal_audit.units.unit import Unit
 from foveal_audit.windows import Samples
 
@@ -62,6 +63,7 @@ class ModelBench:
     ) -> None:
         self._module, self._transform, self._samples = model.module, model.transform, samples
         self.readable = find_readable(samples) if readable is None else readable
+        self._spreads: dict[tuple[int, ...], NDArray[np.float64]] = {}
         self._read = lru_cache(maxsize=_number_kept(samples))(self._decode)
 
     def _decode(self, sample: int) -> Pixels:
@@ -81,80 +83,51 @@ class ModelBench:
                 yield slice(start, stop), torch.stack(tensors[start:stop])
                 start = stop
 
-    def probabilities(self, samples: Sequence[Pixels]) -> NDArray[np.float64]:
-        """Ask the model: softmax over its outputs, float64 (n, classes)."""
-        with torch.no_grad():
-            return _softmax([self._module(batch) for _, batch in self.inputs(samples)])
+    def logits(self, samples: Sequence[Pixels]) -> NDArray[np.float64]:
+        """Ask the model for its outputs about their mean, float64 (n, classes).
 
-    def probabilities_held(
+        What all classes gain alike decides nothing. A single output is the odds of class 1.
+        """
+        with torch.no_grad():
+            return _centred([self._module(batch) for _, batch in self.inputs(samples)])
+
+    def logits_held(
         self, changed: Sequence[Pixels], clean: Sequence[Pixels], windows: Sequence[Window], unit: Unit
     ) -> NDArray[np.float64]:
         """Ask about changed samples while the unit keeps the value it has in the clean ones."""
         layer = find_layer(self._module, unit.layer)
-        masks = [_mask(window, pixels.shape, unit) for window, pixels in zip(windows, clean, strict=True)]
+        shares = [share_of(window, pixels.shape, unit) for window, pixels in zip(windows, clean, strict=True)]
         answers = []
         with torch.no_grad():
             for (rows, after), (_, before) in zip(self.inputs(changed), self.inputs(clean), strict=True):
-                kept = _output_of(self._module, layer, before)
-                with _replaced(layer, _holder(kept, masks[rows], unit)):
+                with held(self._module, layer, before, shares[rows], unit):
                     answers.append(self._module(after))
-        return _softmax(answers)
+        return _centred(answers)
+
+    def probabilities(self, samples: Sequence[Pixels]) -> NDArray[np.float64]:
+        """Ask the model: softmax over its outputs, float64 (n, classes)."""
+        return np.asarray(_softmax(self.logits(samples), axis=1))
+
+    def probabilities_held(
+        self, changed: Sequence[Pixels], clean: Sequence[Pixels], windows: Sequence[Window], unit: Unit
+    ) -> NDArray[np.float64]:
+        """Give :meth:`logits_held` as probabilities."""
+        return np.asarray(_softmax(self.logits_held(changed, clean, windows, unit), axis=1))
+
+    def spread(self, samples: Sequence[int]) -> NDArray[np.float64]:
+        """Give the standard deviation of every class's centred logit over clean samples, (classes,).
+
+        It is the scale of effects that a network too sure of itself does not show as probabilities; asked
+        once for equal samples.
+        """
+        rows = tuple(int(sample) for sample in samples)
+        if rows not in self._spreads:
+            self._spreads[rows] = self.logits([self.pixels(row) for row in rows]).std(axis=0)
+        return self._spreads[rows]
 
 
-#: Where a unit is held, as shares of the grid: (y0, x0, y1, x1).
-_Share = tuple[float, float, float, float]
-
-
-def _mask(window: Window, shape: Sequence[int], unit: Unit) -> _Share:
-    if not unit.local:
-        return 0.0, 0.0, 1.0, 1.0
-    y0, x0, y1, x1 = window
-    return y0 / shape[0], x0 / shape[1], y1 / shape[0], x1 / shape[1]
-
-
-def _holder(kept: Tensor, shares: Sequence[_Share], unit: Unit) -> Callable[[Tensor], Tensor]:
-    """Make the function that puts the kept values of a unit back into a layer's output."""
-    channels = list(unit.channels)
-
-    def hold(output: Tensor) -> Tensor:
-        held = output.clone()
-        if held.ndim < 4:
-            held[:, channels] = kept[:, channels]
-            return held
-        height, width = held.shape[2:4]
-        for row, (top, left, bottom, right) in enumerate(shares):
-            rows = slice(int(top * height), int(np.ceil(bottom * height)))
-            columns = slice(int(left * width), int(np.ceil(right * width)))
-            held[row, channels, rows, columns] = kept[row, channels, rows, columns]
-        return held
-
-    return hold
-
-
-@contextmanager
-def _replaced(layer: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Let a layer give ``change(output)`` in place of its output."""
-    handle = layer.register_forward_hook(lambda _module, _inputs, output: change(output))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _output_of(module: nn.Module, layer: nn.Module, batch: Tensor) -> Tensor:
-    seen: list[Tensor] = []
-
-    def keep(output: Tensor) -> Tensor:
-        seen.append(output.detach().clone())
-        return output
-
-    with _replaced(layer, keep):
-        module(batch)
-    return seen[-1]
-
-
-def _softmax(outputs: list[Tensor]) -> NDArray[np.float64]:
+def _centred(outputs: list[Tensor]) -> NDArray[np.float64]:
     logits = torch.cat(outputs).double()
     if logits.shape[1] == 1:  # one output: the odds of class 1
         logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-    return np.asarray(logits.softmax(dim=1).numpy())
+    return np.asarray((logits - logits.mean(dim=1, keepdim=True)).numpy())

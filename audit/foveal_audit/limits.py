@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal import Library
+from foveal_audit.judgement.learned import has_learned
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.windows import Evidence, Samples
 
@@ -84,6 +85,8 @@ def _training(samples: Samples, labels: Sequence[str]) -> Iterator[str]:
     if len(answers) == 1:
         name = labels[answers[0]] if answers[0] < len(labels) else f"class {answers[0]}"
         yield f"Causal tests: the model answers all training samples with {name!r}, they need another class"
+    if not has_learned(samples):
+        yield "Artefacts: the model's answers hardly go with the labels, nothing that moves it was learned"
     if not any(len(np.unique(values[training])) >= 2 for values in samples.metadata.values()):
         yield "Ties to sites, devices or other metadata: no column of it tells training samples apart"
 

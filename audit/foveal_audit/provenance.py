@@ -11,7 +11,9 @@ from foveal import Library
 from foveal.archives import AuditedModel
 from foveal_audit.bundle.identity import sha256_json
 from foveal_audit.bundle.schema import Config, Environment, LibraryRef, ModelRef
+from foveal_audit.judgement.fusion import FUSION
 from foveal_audit.judgement.verdict import as_record
+from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import Evidence
 
@@ -49,13 +51,16 @@ def library_ref(library: Library, model: AuditedModel, evidence: Evidence) -> Li
     )
 
 
-def config_record(settings: AuditSettings, model: AuditedModel) -> Config:
+def config_record(settings: AuditSettings, model: AuditedModel, knowledge: Knowledge = NOTHING) -> Config:
     """Write down all settings and thresholds, and their hash."""
-    content = {
+    content: dict[str, object] = {
         "audit": asdict(settings),
         "thresholds": dict(as_record()),
+        "fusion": FUSION.record(),
         "model_config_sha256": model.config.sha256,
     }
+    if knowledge.identity:
+        content["knowledge_sha256"] = knowledge.identity
     return Config.model_validate({**content, "sha256": sha256_json(content)})
 
 

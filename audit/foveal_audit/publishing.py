@@ -13,6 +13,7 @@ from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import log_bundle
 from foveal_audit.bundle.writing import check_place, write_bundle
 from foveal_audit.engine.running import Engine
+from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.registering import record_verdict
 from foveal_audit.report.page import DOCUMENTS
 from foveal_audit.settings import AuditSettings
@@ -49,12 +50,13 @@ def publish(
     key: Path | None = None,
     progress: Progress = silent,
     engine: Engine | None = None,
+    knowledge: Knowledge = NOTHING,
 ) -> Published:
     """Audit a model and publish what was found.
 
     Parameters
     ----------
-    model, library, settings, progress, engine
+    model, library, settings, progress, engine, knowledge
         As in :func:`foveal_audit.auditing.audit`.
     out, previous, key
         As in :func:`foveal_audit.bundle.writing.write_bundle`.
@@ -68,7 +70,7 @@ def publish(
     """
     require(library, model)
     check_place(out, previous, key)
-    audited = audit(model, library, settings, progress, engine)
+    audited = audit(model, library, settings, progress, engine, knowledge=knowledge)
     progress("writing the bundle", 0, 1)
     bundle = write_bundle(
         audited.result, out, documents=DOCUMENTS, generators=audited.generators, previous=previous, key=key

@@ -14,6 +14,8 @@ from foveal.library import Library
 from foveal_audit.auditing import audit
 from foveal_audit.bundle.identity import sha256_json
 from foveal_audit.judgement import rederive
+from foveal_audit.knowledge import Knowledge
+from foveal_audit.properties.facet import FIRST_NUMBER
 from foveal_audit.settings import AuditSettings
 
 SETTINGS = AuditSettings(pairs=40, nodes=2, generators=1, generator_steps=10)
@@ -90,8 +92,30 @@ def test_every_number_says_where_it_comes_from(audited, planted_library):
     known = {entry["id"]: entry for entry in planted_library.entries(units=False).to_pylist()}
     for one in findings.assessments:
         for entry in one.entries:
+            if one.facet >= FIRST_NUMBER:  # whole pictures are no entries
+                assert entry.id is None
+                continue
             assert tuple(known[entry.id]["window"]) == entry.window
             assert known[entry.id]["sample"] == entry.sample
+
+
+def test_what_experts_know_is_used_and_written_down(planted_library):
+    """Regions of the object, wherever it lies: the mark in the corner is outside of them."""
+    names = planted_library.samples(columns=["sample"])["sample"].to_pylist()
+    rois = {name: np.array([[10, 10, 24, 24]]) for name in names}
+    knowledge = Knowledge(rois)
+    result = audit(planted.model(), planted_library, replace(SETTINGS, generators=0), knowledge=knowledge)
+    findings = result.result.findings
+    outside = {
+        one.id: one.signals["outside_object"].value for one in findings.assessments if one.facet < 1000
+    }
+    assert min(value for name, value in outside.items() if shows_mark(by_id(findings, name))) > 0.9
+    assert max(value for name, value in outside.items() if not shows_mark(by_id(findings, name))) < 0.2
+    assert findings.config.model_dump()["knowledge_sha256"] == knowledge.identity
+
+
+def by_id(findings, name):
+    return next(one for one in findings.assessments if one.id == name)
 
 
 def test_every_contribution_window_has_a_unit(audited, planted_library):

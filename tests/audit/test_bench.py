@@ -12,7 +12,10 @@ from torch import nn
 
 from foveal.samples import encode_png
 from foveal_audit.bench import ModelBench
-from foveal_audit.judgement.causal import Placed, ask, mediation, paste_effect, paste_pairs, removal_effect
+from foveal_audit.judgement.mediating import mediation
+from foveal_audit.judgement.places import Placed
+from foveal_audit.judgement.removal import remove
+from foveal_audit.judgement.transfer import transfer
 from foveal_audit.units.unit import Unit
 
 BRIGHT, DARK = range(12), list(range(12, 30))
@@ -56,6 +59,24 @@ def test_probabilities_are_the_models_own_in_every_batch(samples):
     np.testing.assert_allclose(bench.probabilities(pictures), single, atol=1e-6)
 
 
+def test_logits_are_taken_about_their_mean(samples):
+    model = audited(ShapesNet())
+    bench = ModelBench(model, samples)
+    pictures = [bench.pixels(number) for number in range(30)]
+    with torch.no_grad():
+        outputs = torch.cat([model.module(model.transform(one)[None]) for one in pictures]).double().numpy()
+    centred = outputs - outputs.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(bench.logits(pictures), centred, atol=1e-4)
+    np.testing.assert_allclose(bench.spread(range(30)), centred.std(axis=0), atol=1e-4)
+
+
+def test_the_spread_of_equal_samples_is_asked_once(samples):
+    bench = ModelBench(audited(ShapesNet()), samples)
+    first = bench.spread(range(10))
+    assert bench.spread(list(range(10))) is first
+    assert bench.spread(range(11)) is not first
+
+
 def test_one_output_is_the_odds_of_class_1(samples):
     model = audited(nn.Sequential(nn.Flatten(), nn.Linear(24 * 24, 1)))
     answers = ModelBench(model, samples).probabilities([picture(np.random.default_rng(0), 1)])
@@ -70,13 +91,12 @@ PLACED = [Placed(number, BRIGHT_BOX, (BRIGHT_BOX,)) for number in BRIGHT]
 def effects(bench, channel, local=True):
     """Measure the bright corner on a network that looks at nothing else."""
     rng = np.random.default_rng(0)
-    pasted = paste_pairs(bench, PLACED, DARK, rng, 40)
-    answers = ask(bench, pasted, 1)
+    pasted = transfer(bench, PLACED, DARK, 1, rng, 40)
     unit = Unit("contribution:0", "relu", (channel,), local)
     return (
-        removal_effect(bench, PLACED, DARK, rng, 40),
-        paste_effect(pasted, answers),
-        mediation(bench, pasted, answers, 1, unit, rng),
+        remove(bench, PLACED, DARK, rng, 40).effect(),
+        pasted.effect(1),
+        mediation(bench, pasted, 1, unit, rng),
     )
 
 

@@ -27,15 +27,19 @@ from foveal_audit.benchmarking.opponent import answer, known_opponents, write_an
 from foveal_audit.benchmarking.plans import Plan, Trial
 from foveal_audit.benchmarking.scoring import Score, score_trial
 from foveal_audit.bundle.writing import write_bundle
+from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.planting.case import case_from
 from foveal_audit.planting.drawing import PRODUCTION, TRAINING
-from foveal_audit.planting.making import MODEL, make_case, manifest_name
+from foveal_audit.planting.making import CONCEPTS, MODEL, ROIS, make_case, manifest_name
 from foveal_audit.reproducible import one_thread
+from foveal_audit.rois import read_rois
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import read_evidence
 
 Progress = Callable[[str, int, int], None]
 _STAMP = "done.json"
+#: Tiers that come with what experts know.
+_WITH_EXPERTS = ("C",)
 #: Rooms whose code changes no answer of the audit, and files there that change those of opponents.
 _NOT_JUDGED = ("planting", "benchmarking", "commands", "demo", "report", "comparing")
 _ANSWERING = ("opponent.py", "trivial.py")
@@ -169,12 +173,17 @@ def _ask(uri: str, tier: str, settings: AuditSettings, inputs: Path, answers: Pa
     library = Library("bench", uri)
     for source in (TRAINING, PRODUCTION):
         collect(model, inputs / manifest_name(source, tier), source, library)  # type: ignore[arg-type]
-    audited = audit(model, library, settings)
+    audited = audit(model, library, settings, knowledge=_knowledge(tier, inputs))
     write_bundle(audited.result, answers / "bundle", documents={})
     evidence = read_evidence(library, model.sha256)
     for name, opponent in known_opponents().items():
         content = answer(opponent, evidence, model, settings.seed)
         write_answer(answers / "opponents" / f"{name.replace(' ', '-')}.json", content)
+
+
+def _knowledge(tier: str, inputs: Path) -> Knowledge:
+    """Give the audit what experts know, in the tier that has it."""
+    return Knowledge(read_rois(inputs / ROIS), inputs / CONCEPTS) if tier in _WITH_EXPERTS else NOTHING
 
 
 @contextmanager

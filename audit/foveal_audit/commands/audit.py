@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from foveal.archives import AuditedModel
     from foveal.library import Library
     from foveal_audit.bundle.schema import Findings
+    from foveal_audit.knowledge import Knowledge
     from foveal_audit.publishing import Published
     from foveal_audit.settings import AuditSettings
 
@@ -58,6 +59,22 @@ def audit(
         int | None,
         typer.Option(min=1, help="Worker processes; by default as many as cores.", show_default=False),
     ] = None,
+    concepts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Known concepts: a folder each, with 5 exemplars or more.",
+            show_default=False,
+        ),
+    ] = None,
+    rois: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="CSV path,y0,x0,y1,x1: where the outcome lies.", show_default=False
+        ),
+    ] = None,
     fail_on: Annotated[
         FailOn, typer.Option(help="Exit with 1 at findings of this verdict or a surer one.")
     ] = FailOn.NEVER,
@@ -81,6 +98,7 @@ def audit(
     from foveal_audit.settings import QUICK, AuditSettings  # noqa: PLC0415
 
     quiet()
+    knowledge = _knowledge(rois, concepts)
     audited = load_model(model)
     settings = replace(QUICK if quick else AuditSettings(), seed=seed)
     asked = Library(library or audited.name)
@@ -88,7 +106,8 @@ def audit(
         _tell_plan(audited, asked, settings, jobs, as_json=as_json)
         return
     with _kept(out):
-        published = _run(audited, asked, settings, out, _How(resume, executor, jobs, previous, key))
+        how = _How(knowledge, resume, executor, jobs, previous, key)
+        published = _run(audited, asked, settings, out, how)
     findings = published.findings
     if published.warning:
         typer.echo(f"foveal: warning: {published.warning}", err=True)
@@ -99,13 +118,25 @@ def audit(
 
 @dataclass(frozen=True)
 class _How:
-    """How an audit is done and what its bundle is tied to."""
+    """How an audit is done, what experts know, and what its bundle is tied to."""
 
+    knowledge: Knowledge
     resume: bool
     executor: str
     jobs: int | None
     previous: Path | None
     key: Path | None
+
+
+def _knowledge(rois: Path | None, concepts: Path | None) -> Knowledge:
+    """Read what experts know before anything else is done: a mistake in it is told at once."""
+    from foveal_audit.gaps.concepts import read_concepts  # noqa: PLC0415 - start-up stays light
+    from foveal_audit.knowledge import Knowledge  # noqa: PLC0415
+    from foveal_audit.rois import read_rois  # noqa: PLC0415
+
+    if concepts is not None:
+        read_concepts(concepts)
+    return Knowledge(read_rois(rois) if rois else {}, concepts)
 
 
 def _run(model: AuditedModel, library: Library, settings: AuditSettings, out: Path, how: _How) -> Published:
@@ -134,6 +165,7 @@ def _run(model: AuditedModel, library: Library, settings: AuditSettings, out: Pa
             key=how.key,
             progress=progress,
             engine=engine,
+            knowledge=how.knowledge,
         )
 
 

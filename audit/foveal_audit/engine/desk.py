@@ -15,8 +15,10 @@ from foveal.errors import UsageError
 from foveal.features import CONTRIBUTION
 from foveal_audit.bench import ModelBench
 from foveal_audit.engine.columns import open_evidence, read_split, with_looks
-from foveal_audit.examining import Split, surroundings
-from foveal_audit.judgement.facet import Surroundings
+from foveal_audit.engine.knowing import CONCEPTS, ROIS, read_kept_rois
+from foveal_audit.examining import Split
+from foveal_audit.judgement.surroundings import Surroundings, surroundings
+from foveal_audit.rois import Rois
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import Evidence, Windows
 
@@ -99,9 +101,20 @@ class Desk:
             contribution = evidence.contribution
             if len(contribution):
                 contribution = with_looks(contribution, inputs[CONTRIBUTION])
-            return surroundings(Evidence(evidence.samples, contribution, {}, {}), settings)
+            held = Evidence(evidence.samples, contribution, {}, {})
+            return surroundings(held, settings, self.rois(inputs))
 
-        return self._once(("surroundings", settings), gather)
+        return self._once(("surroundings", settings, inputs.get(ROIS)), gather)
+
+    def rois(self, inputs: Mapping[str, Path]) -> Rois | None:
+        """Read the regions of interest; None where nobody told any."""
+        if ROIS not in inputs:
+            return None
+        return self._once((ROIS, inputs[ROIS]), lambda: read_kept_rois(inputs[ROIS]))
+
+    def concepts(self, inputs: Mapping[str, Path]) -> Path | None:
+        """Say where the exemplars of known concepts lie."""
+        return inputs.get(CONCEPTS)
 
     def _once(self, key: Hashable, make: Callable[[], _Kept]) -> _Kept:
         if key not in self._kept:

@@ -27,10 +27,10 @@ from foveal_audit.examining import (
     gather,
     split_contribution,
     split_node,
-    surroundings,
 )
 from foveal_audit.gaps.finding import find_gaps
 from foveal_audit.judgement.facet import Facet, judge
+from foveal_audit.judgement.surroundings import surroundings
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal_audit.bundle.evidence import FacetEvidence
+from foveal_audit.engine.columns import open_windows, write_windows
 from foveal_audit.gaps.finding import Gap, Gaps
 from foveal_audit.judgement.facet import Facet, Judged
 from foveal_audit.judgement.pairs import Effect
 from foveal_audit.judgement.signals import Signal
+from foveal_audit.units.formation import Formation
+from foveal_audit.units.unit import Unit
 
 _EFFECTS = ("removal", "paste", "mediation")
 _ROWS = ("members", "windows", "nearest")
@@ -28,21 +31,51 @@ FILES = "files"
 
 def write_judged(judged: Judged, folder: Path) -> None:
     """Write what was measured about a facet."""
+    (folder / _JSON).write_text(json.dumps(_judged_record(judged)))
+
+
+def _judged_record(judged: Judged) -> dict[str, Any]:
     effects = {name: getattr(judged, name) for name in _EFFECTS}
-    content = {
+    return {
         "outcome": judged.outcome,
         "signals": {name: asdict(signal) for name, signal in judged.signals.items()},
         **{name: None if effect is None else asdict(effect) for name, effect in effects.items()},
     }
-    (folder / _JSON).write_text(json.dumps(content))
 
 
 def read_judged(folder: Path, facet: Facet) -> Judged:
     """Read what was measured about a facet."""
-    content = json.loads((folder / _JSON).read_text())
+    return _judged_from(json.loads((folder / _JSON).read_text()), facet)
+
+
+def _judged_from(content: Mapping[str, Any], facet: Facet) -> Judged:
     effects = {name: None if content[name] is None else Effect(**content[name]) for name in _EFFECTS}
     signals = {name: Signal(**signal) for name, signal in content["signals"].items()}
     return Judged(facet, content["outcome"], signals, **effects)
+
+
+def write_properties(judged: Sequence[Judged], folder: Path) -> None:
+    """Write properties of whole pictures: what was measured about each, and the pictures that carry it."""
+    content = [
+        {**_judged_record(one), "unit": asdict(one.facet.unit), "number": one.facet.number} for one in judged
+    ]
+    (folder / _JSON).write_text(json.dumps(content))
+    for number, one in enumerate(judged):
+        write_windows(iter([one.facet.windows]), folder / str(number))
+
+
+def read_properties(folder: Path) -> list[Judged]:
+    """Read properties of whole pictures."""
+    found = []
+    for number, content in enumerate(json.loads((folder / _JSON).read_text())):
+        facet = Facet(_unit_from(content["unit"]), content["number"], open_windows(folder / str(number)))
+        found.append(_judged_from(content, facet))
+    return found
+
+
+def _unit_from(record: Mapping[str, Any]) -> Unit:
+    formation = Formation(**record["formation"])
+    return Unit(**{**record, "channels": tuple(record["channels"]), "formation": formation})
 
 
 def write_gaps(gaps: Gaps, folder: Path) -> None:

@@ -14,18 +14,27 @@ from foveal.features import CONTRIBUTION
 from foveal_audit.bundle.schema import Assessment
 from foveal_audit.depicting import draw_generator, facet_evidence
 from foveal_audit.engine.columns import write_looks
-from foveal_audit.engine.desk import Desk
-from foveal_audit.engine.records import FILES, write_gaps, write_generated, write_judged
+from foveal_audit.engine.desk import READABLE, Desk
+from foveal_audit.engine.records import (
+    FILES,
+    write_gaps,
+    write_generated,
+    write_judged,
+    write_properties,
+)
 from foveal_audit.engine.work import Stage, Work
 from foveal_audit.examining import facet_of, split_contribution, split_node
+from foveal_audit.gaps.concepts import read_concepts
 from foveal_audit.gaps.finding import find_gaps
 from foveal_audit.judgement.facet import Facet, judge
+from foveal_audit.judging_properties import judge_properties
 from foveal_audit.settings import AuditSettings
 
 #: Settings that change nothing in a stage: it never sees them.
 _UNUSED: Mapping[str, tuple[str, ...]] = {
     "units": ("pairs", "nodes", "generators", "generator_kind", "generator_steps"),
     "judging": ("nodes", "generators", "generator_kind", "generator_steps"),
+    "properties": ("nodes", "generators", "generator_kind", "generator_steps"),
     "gaps": ("pairs", "nodes", "generators", "generator_kind", "generator_steps"),
     "generator": ("pairs", "nodes", "generators"),
 }
@@ -66,10 +75,20 @@ def _judging(work: Work, desk: Desk, folder: Path) -> None:
     write_judged(judge(facet, around, desk.bench(work.inputs), rng), folder)
 
 
+def _properties(work: Work, desk: Desk, folder: Path) -> None:
+    """Find what whole pictures have in common that the model goes by."""
+    settings = _settings(work)
+    around, bench = desk.surroundings(work.inputs, settings), desk.bench(work.inputs)
+    rng = np.random.default_rng([settings.seed, zlib.crc32(b"properties")])
+    write_properties(judge_properties(around, bench, rng), folder)
+
+
 def _gaps(work: Work, desk: Desk, folder: Path) -> None:
     samples = desk.evidence(work.inputs["evidence"]).samples
     windows = desk.windows(work.inputs, CONTRIBUTION)
-    write_gaps(find_gaps(windows, samples, desk.model, _settings(work).seed), folder)
+    concepts, readable = desk.concepts(work.inputs), np.load(work.inputs["readable"] / READABLE)
+    known = None if concepts is None else read_concepts(concepts)
+    write_gaps(find_gaps(windows, samples, desk.model, _settings(work).seed, known, readable), folder)
 
 
 def _generator(work: Work, desk: Desk, folder: Path) -> None:
@@ -88,6 +107,7 @@ def _generator(work: Work, desk: Desk, folder: Path) -> None:
 STAGES: Mapping[str, Stage] = {
     "units": _units,
     "judging": _judging,
+    "properties": _properties,
     "gaps": _gaps,
     "generator": _generator,
 }

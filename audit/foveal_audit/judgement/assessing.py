@@ -4,55 +4,96 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+from scipy.stats import false_discovery_control
 
 from foveal.records import Source
 from foveal_audit.bundle.identity import make_id, six_digits
 from foveal_audit.bundle.schema import MAX_ENTRIES, Assessment, Effect, Effects, EntryRef, Signal
+from foveal_audit.judgement import signals as signal
 from foveal_audit.judgement import verdict
-from foveal_audit.judgement.discovery import benjamini_yekutieli
+from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.explaining import counter_evidence, reasons
-from foveal_audit.judgement.facet import COINCIDES, TIED, Judged
+from foveal_audit.judgement.facet import Judged
+from foveal_audit.judgement.fusion import FUSION, Fusion
+from foveal_audit.judgement.irrelevance import PROPERTY, is_property, log_odds
+from foveal_audit.judgement.learned import has_learned
+from foveal_audit.judgement.signals.metadata import COINCIDES, TIED
 from foveal_audit.judgement.verdict import Measured, Thresholds
-from foveal_audit.windows import Samples, Windows
+from foveal_audit.windows import WHOLE_PICTURE, Samples, Windows
 
 #: A metadata column counts when chance alone does this at most once in a hundred facets.
 _SIGNIFICANT = 0.01
+#: An effect is shown when chance does as much in one of forty facets (the lower end of a 95 % interval).
+_RELIED = 0.025
 
 
 def assess(
     judged: Sequence[Judged], samples: Samples, model_sha256: str, labels: Sequence[str], seed: int
 ) -> list[Assessment]:
     """Turn measurements into assessments, with false discoveries controlled over all of them."""
-    p_values = np.array([p_value(one) for one in judged])
-    tested = np.flatnonzero(np.isfinite(p_values))
-    q_values: list[float | None] = [None] * len(judged)
-    for place, q in zip(tested, benjamini_yekutieli(p_values[tested]), strict=True):
-        q_values[place] = float(q)
+    q_values = discovery_rates([p_values(one) for one in judged])
+    if not has_learned(samples):
+        q_values = [None if q is None else 1.0 for q in q_values]
     return [
         _assess(one, q, samples, model_sha256, labels, seed) for one, q in zip(judged, q_values, strict=True)
     ]
 
 
-def p_value(judged: Judged) -> float:
-    """P-value of "relied on *and* irrelevant": the largest of its parts, as each must hold (nan: untested).
+@dataclass(frozen=True)
+class PValues:
+    """Of "the model does not rely on it" and of "it belongs to the task"; both must fall for a discovery."""
 
-    Irrelevance needs a fixed place, and with it either sameness or a metadata column; the smaller of those
-    two is doubled for the choice.
+    reliance: float
+    irrelevance: float
+
+
+def p_values(judged: Judged) -> PValues | None:
+    """Give the p-values of a facet; None where nothing was tested.
+
+    Reliance is seen in the probability or in the logit, so the smaller p-value is doubled. Irrelevance of
+    windows is held against genuine facets of planted truth; a property of whole pictures has its own nulls,
+    and must cost something when it is taken away.
     """
     found = judged.signals
-    if judged.paste is None or "position_lock" not in found:
-        return float("nan")
-    supports = [found["stamp_likeness"].p] + [found[name].p for name in found if _is_about_metadata(name)]
-    support = min(1.0, len(supports) * min(p for p in supports if p is not None))
-    return max(judged.paste.p, float(found["position_lock"].p or 0), support)
+    if judged.paste is None:
+        return None
+    relied = min(1.0, 2 * min(judged.paste.p, _p_of(found, PASTE_MARGIN)))
+    if is_property(found):
+        return PValues(relied, max(_p_of(found, name) for name in _PROPERTY_NULLS))
+    values = {name: signal.value for name, signal in found.items()}
+    return PValues(relied, FUSION.p_value(FUSION.log_odds(values)))
 
 
-def _is_about_metadata(name: str) -> bool:
-    return name.partition(":")[0] in (TIED, COINCIDES)
+#: What must not be chance in a property of whole pictures.
+_PROPERTY_NULLS = (PROPERTY, "property_purity", REMOVAL_MARGIN)
+
+
+def _p_of(signals: Mapping[str, signal.Signal], name: str) -> float:
+    found = signals.get(name)
+    return 1.0 if found is None or found.p is None else found.p
+
+
+def discovery_rates(p_values: Sequence[PValues | None]) -> list[float | None]:
+    """Give the false discovery rate at which each facet would just be flagged (Benjamini and Hochberg 1995).
+
+    Only facets that the model is shown to rely on can be artefacts, and only they are counted: which those
+    are says nothing about their irrelevance (independent filtering, Bourgon, Gentleman and Huber 2010). The
+    others get 1, and None where nothing was tested.
+    """
+    rates: list[float | None] = [None if one is None else 1.0 for one in p_values]
+    family = {
+        place: max(one.reliance, one.irrelevance)
+        for place, one in enumerate(p_values)
+        if one is not None and one.reliance <= _RELIED
+    }
+    found = false_discovery_control(list(family.values())) if family else ()
+    for place, rate in zip(family, found, strict=True):
+        rates[place] = float(rate)
+    return rates
 
 
 def _assess(
@@ -97,7 +138,13 @@ def _assess(
     )
 
 
-def measured_of(assessment: Assessment) -> Measured:
+def _sure(signals: Mapping[str, Signal], name: str) -> float:
+    """Take a margin for nothing where chance does as much in one of forty."""
+    found = signals.get(name)
+    return max(0.0, found.value) if found is not None and (found.p or 0) <= _RELIED else 0.0
+
+
+def measured_of(assessment: Assessment, fusion: Fusion = FUSION) -> Measured:
     """Read the numbers that a verdict rests on from an assessment."""
     effects, found = assessment.effects, assessment.signals
     removal, paste, mediation = effects.removal, effects.paste, effects.mediation
@@ -107,6 +154,9 @@ def measured_of(assessment: Assessment) -> Measured:
         paste=paste.estimate if paste else None,
         paste_low=paste.low if paste else None,
         mediation=mediation.estimate if mediation else None,
+        removal_margin=_sure(found, REMOVAL_MARGIN),
+        paste_margin=_sure(found, PASTE_MARGIN),
+        log_odds=log_odds({name: one.value for name, one in found.items()}, fusion),
         lock=found["position_lock"].value if "position_lock" in found else 0.0,
         stamp=found["stamp_likeness"].value if "stamp_likeness" in found else 0.0,
         association=strongest(assessment, TIED)[1],
@@ -130,7 +180,8 @@ def rederive(assessment: Assessment, settings: Mapping[str, Any]) -> str:
     """Derive the verdict again from an assessment's numbers and the thresholds that the bundle records."""
     recorded = settings.get("thresholds", {})
     known = {field.name: recorded[field.name] for field in fields(Thresholds) if field.name in recorded}
-    return verdict.decide(measured_of(assessment), Thresholds(**known))
+    fusion = Fusion.read(settings["fusion"]) if "fusion" in settings else FUSION
+    return verdict.decide(measured_of(assessment, fusion), Thresholds(**known))
 
 
 def _effect(effect: object) -> Effect | None:
@@ -160,7 +211,7 @@ def entry_ref(windows: Windows, row: int, samples: Samples) -> EntryRef:
         window=tuple(int(edge) for edge in windows.boxes[row]),
         activation=float(windows.activation[row]),
         source=str(samples.sources[owner]),  # type: ignore[arg-type]
-        id=str(windows.ids[row]),
+        id=None if windows.ids[row].startswith(WHOLE_PICTURE) else str(windows.ids[row]),
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from foveal_audit.bundle.schema import Assessment
+from foveal_audit.judgement.signs import signs
 from foveal_audit.judgement.verdict import THRESHOLDS, Measured, Verdict, reliance, transfer
 
 
@@ -25,7 +27,7 @@ def reasons(assessment: Assessment, measured: Measured, decided: Verdict, outcom
     lines = [_reliance_line(assessment, outcome)]
     lines += [line for test, line in _IRRELEVANCE if test(measured) for line in [line.format(m=measured)]]
     lines += _metadata_lines(assessment)
-    return [*lines, _CONCLUSIONS[decided]]
+    return [*lines, *_signs(assessment, decided, for_it=True), _CONCLUSIONS[decided]]
 
 
 def _reliance_line(assessment: Assessment, outcome: str) -> str:
@@ -44,11 +46,26 @@ _IRRELEVANCE: tuple[tuple[Callable[[Measured], bool], str], ...] = (
 )
 
 
+#: Which side's signs a verdict rests on, and which speak against it.
+_SIDES: dict[Verdict, tuple[Literal["artefact", "genuine"], ...]] = {
+    "confirmed": ("artefact", "genuine"),
+    "suspected": ("artefact", "genuine"),
+    "undecidable": ("artefact", "genuine"),
+    "genuine": ("genuine", "artefact"),
+    "not_relied_on": (),
+}
+
+
+def _signs(assessment: Assessment, decided: Verdict, *, for_it: bool) -> list[str]:
+    sides = _SIDES[decided]
+    return list(signs(assessment.signals, sides[0 if for_it else 1])) if sides else []
+
+
 def _metadata_lines(assessment: Assessment) -> list[str]:
     lines = []
     for name, signal in assessment.signals.items():
         kind, _, column = name.partition(":")
-        if column and signal.p is not None and signal.p <= 0.01 and signal.value >= 0.1:
+        if kind in _METADATA and signal.p is not None and signal.p <= 0.01 and signal.value >= 0.1:
             lines.append(_METADATA[kind].format(column=column, value=signal.value))
     return lines
 
@@ -86,4 +103,4 @@ def counter_evidence(assessment: Assessment, measured: Measured, decided: Verdic
         lines.append("It looks like something burnt in: always the same, always at the same place.")
     if decided == "genuine" and 0 < transfer(measured) < reliance(measured) / 2:
         lines.append("Its crop alone moves the model less than taking it out does.")
-    return lines
+    return lines + _signs(assessment, decided, for_it=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-_TAIL = 0.025
+#: Error of a 95 % interval on either side.
+TAIL = 0.025
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,11 @@ class Effect:
 
 
 def summarise(
-    effects: NDArray[np.float64], controls: NDArray[np.float64], *shared: NDArray[np.int64]
+    effects: NDArray[np.float64],
+    controls: NDArray[np.float64],
+    *shared: NDArray[np.int64],
+    share: float = 1.0,
+    bound: float = 1.0,
 ) -> Effect:
     """Sum up paired differences whose pairs share samples.
 
@@ -34,6 +40,11 @@ def summarise(
         float64 (n,), the change by the facet and by its control in the same pair.
     shared
         Up to two arrays (n,): which sample a pair has in common with others (donor, host).
+    share
+        Share of the error that may be spent here, where a test that looks several times spends the rest
+        elsewhere: the interval gets wider and the p-value larger.
+    bound
+        Where the interval ends at the latest: 1 for probabilities, infinite for margins.
 
     Returns
     -------
@@ -45,16 +56,31 @@ def summarise(
     freedom = min([len(np.unique(labels)) for labels in shared], default=len(paired)) - 1
     estimate = float(paired.mean())
     if freedom < 1:
-        return Effect(estimate, -1.0, 1.0, float(controls.mean()), 1.0, len(paired))
-    reach = float(student.isf(_TAIL, freedom)) * error
-    p = float(student.sf(estimate / error, freedom)) if error > 0 else float(estimate <= 0)
+        return Effect(estimate, -bound, bound, float(controls.mean()), 1.0, len(paired))
+    reach = float(student.isf(TAIL * share, freedom)) * error
+    p = float(student.sf(estimate / error, freedom)) / share if error > 0 else float(estimate <= 0)
     return Effect(
         estimate,
-        max(-1.0, estimate - reach),
-        min(1.0, estimate + reach),
+        max(-bound, estimate - reach),
+        min(bound, estimate + reach),
         float(controls.mean()),
-        max(p, 1e-12),
+        float(np.clip(p, 1e-12, 1.0)),
         len(paired),
+    )
+
+
+def smaller(effects: Sequence[Effect]) -> Effect:
+    """Give the smallest of several effects, with an interval that holds for the smallest there is.
+
+    All of them must be there for the smallest to be: the largest p-value counts (intersection-union test,
+    Berger 1982).
+    """
+    least = min(effects, key=lambda effect: effect.estimate)
+    return replace(
+        least,
+        low=min(effect.low for effect in effects),
+        high=min(effect.high for effect in effects),
+        p=max(effect.p for effect in effects),
     )
 
 

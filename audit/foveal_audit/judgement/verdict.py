@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from foveal_audit.judgement.fusion import share
+
 Verdict = Literal["confirmed", "suspected", "genuine", "not_relied_on", "undecidable"]
 
 
@@ -20,8 +22,11 @@ class Thresholds:
     ----------
     relied
         Smallest change of the class probability that is worth speaking of.
-    irrelevant
-        Irrelevance above which a facet that is relied on is an artefact.
+    margin
+        Change of the class's logit, in standard deviations, that is worth as much as ``relied``.
+    doubtful, irrelevant
+        Irrelevance from which on nobody can say that a facet that is relied on is genuine, and from which on
+        it is an artefact.
     confirmed_irrelevance, mediated
         What a confirmed artefact needs beyond that.
     full_reliance
@@ -35,8 +40,10 @@ class Thresholds:
     """
 
     relied: float = 0.05
-    irrelevant: float = 0.60
-    confirmed_irrelevance: float = 0.75
+    margin: float = 0.5
+    doubtful: float = 0.50
+    irrelevant: float = 0.80
+    confirmed_irrelevance: float = 0.90
     mediated: float = 0.10
     full_reliance: float = 0.10
     fdr: float = 0.05
@@ -55,6 +62,10 @@ class Measured:
     ----------
     removal, removal_low, paste, paste_low, mediation
         Estimates and lower ends of the 95 % intervals; None where a test could not be run.
+    removal_margin, paste_margin
+        The same of the logit, in standard deviations; 0 where chance does as much.
+    log_odds
+        That the facet is irrelevant, see :mod:`foveal_audit.judgement.irrelevance`.
     lock, stamp
         Fixed in place, and copies of each other, 0 to 1.
     association
@@ -70,6 +81,9 @@ class Measured:
     paste: float | None
     paste_low: float | None
     mediation: float | None
+    removal_margin: float
+    paste_margin: float
+    log_odds: float
     lock: float
     stamp: float
     association: float
@@ -82,26 +96,30 @@ def _positive(estimate: float | None, low: float | None) -> float:
     return max(0.0, estimate) if estimate is not None and low is not None and low > 0 else 0.0
 
 
-def reliance(measured: Measured) -> float:
-    """Reliance, 0 to 1: the larger of what taking the facet out costs and what pasting it in brings."""
+def _moved(probability: float, margin: float, limits: Thresholds) -> float:
+    """Take the larger of the effects on the probability and on the logit, which saturation does not hide."""
+    return min(1.0, max(probability, margin / limits.margin * limits.relied))
+
+
+def necessity(measured: Measured, limits: Thresholds = THRESHOLDS) -> float:
+    """Necessity, 0 to 1: what taking the facet out costs."""
     removal = _positive(measured.removal, measured.removal_low)
-    return min(1.0, max(removal, transfer(measured)))
+    return _moved(removal, measured.removal_margin, limits)
 
 
-def transfer(measured: Measured) -> float:
+def transfer(measured: Measured, limits: Thresholds = THRESHOLDS) -> float:
     """Transfer, 0 to 1: what the facet alone does to samples that it does not belong to."""
-    return min(1.0, _positive(measured.paste, measured.paste_low))
+    return _moved(_positive(measured.paste, measured.paste_low), measured.paste_margin, limits)
+
+
+def reliance(measured: Measured, limits: Thresholds = THRESHOLDS) -> float:
+    """Reliance, 0 to 1: the larger of what taking the facet out costs and what pasting it in brings."""
+    return max(necessity(measured, limits), transfer(measured, limits))
 
 
 def irrelevance(measured: Measured) -> float:
-    """Irrelevance, 0 to 1: stamped at one place, or at one place and tied to where the sample was made.
-
-    Neither sameness nor place nor site alone is enough: anatomy is fixed in place, a logo may define its
-    class, and a hospital may see more of one disease.
-    """
-    stamped = measured.lock * measured.stamp
-    tied = measured.lock * max(measured.association, measured.confounded)
-    return 1 - (1 - stamped) * (1 - tied)
+    """Irrelevance, 0 to 1: the chance that a facet with such signs has nothing to do with the outcome."""
+    return share(measured.log_odds)
 
 
 def artefact_score(measured: Measured, limits: Thresholds = THRESHOLDS) -> float:
@@ -109,7 +127,7 @@ def artefact_score(measured: Measured, limits: Thresholds = THRESHOLDS) -> float
 
     The causal effect is a gate and not a factor: genuine features matter more than artefacts.
     """
-    return irrelevance(measured) * min(1.0, transfer(measured) / limits.full_reliance)
+    return irrelevance(measured) * min(1.0, transfer(measured, limits) / limits.full_reliance)
 
 
 def decide(measured: Measured, limits: Thresholds = THRESHOLDS) -> Verdict:
@@ -126,22 +144,22 @@ def _untested(m: Measured, _: Thresholds) -> bool:
 
 def _is_flagged(m: Measured, t: Thresholds) -> bool:
     sure = m.q is not None and m.q <= t.fdr
-    return sure and irrelevance(m) >= t.irrelevant and transfer(m) >= t.relied
+    return sure and irrelevance(m) >= t.irrelevant and transfer(m, t) >= t.relied
 
 
 def _is_proven(m: Measured, t: Thresholds) -> bool:
-    necessary = _positive(m.removal, m.removal_low) >= t.relied
+    necessary = necessity(m, t) >= t.relied
     mediated = m.mediation is not None and m.mediation >= t.mediated
     return _is_flagged(m, t) and irrelevance(m) >= t.confirmed_irrelevance and necessary and mediated
 
 
 def _is_idle(m: Measured, t: Thresholds) -> bool:
-    return reliance(m) < t.relied
+    return reliance(m, t) < t.relied
 
 
 def _is_open(m: Measured, t: Thresholds) -> bool:
-    """Relied on, and either irrelevant without the last proof or tied to what coincides with the outcome."""
-    return irrelevance(m) >= t.irrelevant or m.confounded > 0
+    """Relied on, and either perhaps irrelevant or tied to what coincides with the outcome."""
+    return irrelevance(m) >= t.doubtful or m.confounded > 0
 
 
 _RULES: tuple[tuple[Callable[[Measured, Thresholds], bool], Verdict], ...] = (

@@ -13,9 +13,11 @@ from foveal_audit.engine.records import (
     read_drawn,
     read_gaps,
     read_judged,
+    read_properties,
     write_gaps,
     write_generated,
     write_judged,
+    write_properties,
 )
 from foveal_audit.gaps.finding import Gap, Gaps
 from foveal_audit.judgement.facet import Facet, Judged
@@ -35,6 +37,26 @@ def test_judged(tmp_path):
     judged = Judged(own, 2, {"position_lock": Signal(1 / 7, None)}, effect, None, replace(effect, p=1.0))
     write_judged(judged, tmp_path)
     assert read_judged(tmp_path, own) == judged
+
+
+def test_properties(tmp_path):
+    windows = make_windows([noise_crop(np.random.default_rng(0)), noise_crop(np.random.default_rng(1))])
+    effect = Effect(0.25, 0.1, 0.5, 0.0, 1e-12, 7)
+    unit = Unit("class:1", "class", (1,), local=False)
+    judged = [
+        Judged(Facet(unit, number, windows), 1, {"property_ubiquity": Signal(0.5, None)}, None, effect, None)
+        for number in (1000, 1001)
+    ]
+    write_properties(judged, tmp_path)
+    read = read_properties(tmp_path)
+    for one, other in zip(read, judged, strict=True):
+        assert replace(one, facet=other.facet) == other
+        assert (one.facet.unit, one.facet.number) == (unit, other.facet.number)
+        assert one.facet.windows.ids.tolist() == windows.ids.tolist()
+        np.testing.assert_array_equal(one.facet.windows.pixels(1), windows.pixels(1))
+    (tmp_path / "none").mkdir()
+    write_properties([], tmp_path / "none")
+    assert read_properties(tmp_path / "none") == []
 
 
 def test_gaps(tmp_path):

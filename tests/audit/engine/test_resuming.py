@@ -95,7 +95,7 @@ def test_other_settings_redo_what_depends_on_them(whole, planted_library, monkey
     before = set(names(whole[1]))
     monkeypatch.setattr(cut_off, "SETTINGS", cut_off.AuditSettings(pairs=9, nodes=1, generators=0))
     audited(planted_library, whole[1], Inline())
-    assert {name.partition("/")[0] for name in set(names(whole[1])) - before} == {"judging"}
+    assert {name.partition("/")[0] for name in set(names(whole[1])) - before} == {"judging", "properties"}
 
 
 @pytest.mark.slow

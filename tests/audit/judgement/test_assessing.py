@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,10 +12,17 @@ from synthetic_library import make_samples, make_windows, noise_crop
 
 from foveal_audit.bundle.schema import Assessment
 from foveal_audit.judgement import rederive
-from foveal_audit.judgement.assessing import assess, measured_of, p_value, strongest
-from foveal_audit.judgement.causal import Effect
-from foveal_audit.judgement.discovery import benjamini_yekutieli
+from foveal_audit.judgement.assessing import (
+    PValues,
+    assess,
+    discovery_rates,
+    measured_of,
+    p_values,
+    strongest,
+)
 from foveal_audit.judgement.facet import Facet, Judged
+from foveal_audit.judgement.fusion import FUSION
+from foveal_audit.judgement.pairs import Effect
 from foveal_audit.judgement.signals import Signal
 from foveal_audit.judgement.verdict import THRESHOLDS, as_record
 from foveal_audit.units.unit import Unit
@@ -22,6 +31,7 @@ SAMPLES = make_samples(["training"] * 3 + ["production"], predicted=[0, 1, 1, 2]
 WINDOWS = make_windows([noise_crop(np.random.default_rng(0))] * 4, activation=[1, 4, 2, 3])
 CONFIG = {"audit": {"seed": 0}, "thresholds": dict(as_record()), "sha256": "0" * 64}
 LABELS = ("a", "b")
+ASKED = (SAMPLES, "f" * 64, LABELS, 0)
 
 # Near the thresholds, where rounding decides.
 NEAR = st.builds(
@@ -70,13 +80,35 @@ def test_the_verdict_follows_from_what_is_written_down(judged):
 
 @given(MANY)
 def test_q_values_are_those_of_all_tested_facets(judged):
-    p_values = np.array([p_value(one) for one in judged])
-    tested = np.isfinite(p_values)
-    assert tested.tolist() == [one.paste is not None for one in judged]
+    every = [p_values(one) for one in judged]
+    assert [one is not None for one in every] == [one.paste is not None for one in judged]
     made = assess(judged, SAMPLES, "f" * 64, LABELS, 0)
-    assert [one.q_value is not None for one in made] == tested.tolist()
-    adjusted = [one.q_value for one in made if one.q_value is not None]
-    np.testing.assert_allclose(adjusted, benjamini_yekutieli(p_values[tested]), rtol=1e-5)
+    expected = discovery_rates(every)
+    assert [one.q_value is None for one in made] == [rate is None for rate in expected]
+    np.testing.assert_allclose(
+        [one.q_value for one in made if one.q_value is not None],
+        [rate for rate in expected if rate is not None],
+        rtol=1e-5,
+    )
+
+
+def test_discovery_rates_by_hand():
+    """Three are relied on: the family. Their larger p-values are .001, .02 and .04."""
+    p_values = [
+        PValues(0.001, 0.0001),
+        None,
+        PValues(0.03, 0.0),
+        PValues(0.02, 0.01),
+        PValues(0.0, 0.04),
+    ]
+    assert discovery_rates(p_values) == [
+        pytest.approx(0.003),
+        None,
+        1.0,
+        pytest.approx(0.03),
+        pytest.approx(0.04),
+    ]
+    assert discovery_rates([None]) == [None]
 
 
 def judged(paste_p=1e-6, lock_p=1e-5, stamp_p=1e-4, **metadata):
@@ -87,29 +119,41 @@ def judged(paste_p=1e-6, lock_p=1e-5, stamp_p=1e-4, **metadata):
     return Judged(Facet(unit, 0, WINDOWS), 1, found, effect, effect, effect)
 
 
-@pytest.mark.parametrize(
-    ("measured", "p"),
-    [
-        (judged(), 1e-4),
-        (judged(paste_p=0.03), 0.03),
-        (judged(lock_p=0.2), 0.2),
-        (judged(stamp_p=0.5, conditional_association__site=0.005), 0.01),  # the better of two, doubled
-        (judged(stamp_p=0.5, coincides_with__site=0.005, conditional_association__day=0.9), 0.015),
-        (judged(stamp_p=0.9, conditional_association__site=0.9), 1.0),
-    ],
-)
-def test_the_p_value_needs_all_its_parts(measured, p):
-    assert p_value(measured) == pytest.approx(p)
+def with_signals(judged, **signals):
+    return replace(judged, signals={**judged.signals, **signals})
+
+
+PROPERTY = {
+    "property_ubiquity": Signal(0.9, 1e-5),
+    "property_purity": Signal(0.9, 1e-4),
+    "property_fidelity": Signal(0.9, None),
+    "property_prevalence": Signal(0.7, None),
+    "removal_margin": Signal(1.0, 1e-3),
+}
+
+
+def test_the_p_values_of_windows_are_of_effects_and_of_the_fused_signals():
+    one = judged(paste_p=0.01)
+    log_odds = FUSION.log_odds({name: signal.value for name, signal in one.signals.items()})
+    assert p_values(one) == PValues(0.02, FUSION.p_value(log_odds))
+    assert p_values(with_signals(one, paste_margin=Signal(0.7, 1e-4))).reliance == pytest.approx(2e-4)
+    assert p_values(replace(one, paste=None)) is None
+
+
+def test_a_property_has_nulls_of_its_own():
+    assert p_values(with_signals(judged(), **PROPERTY)) == PValues(pytest.approx(2e-6), 1e-3)
+    without = {name: signal for name, signal in PROPERTY.items() if name != "removal_margin"}
+    assert p_values(with_signals(judged(), **without)).irrelevance == 1
 
 
 def test_an_assessment_by_hand():
-    (one,) = assess([judged(conditional_association__site=0.005)], SAMPLES, "f" * 64, LABELS, 0)
+    (one,) = assess([with_signals(judged(conditional_association__site=0.005), **PROPERTY)], *ASKED)
     assert (one.feature, one.facet, one.verdict) == ("contribution:3", 0, "confirmed")
     assert one.n_entries == {"training": 3, "production": 1}
     assert one.classes == {"a": 0.25, "b": 0.5, "2": 0.25}
     assert one.reliance == pytest.approx(0.4)
-    assert one.irrelevance == pytest.approx(1 - (1 - 0.81) * (1 - 0.45))
-    assert one.q_value == pytest.approx(1e-4 * 2)  # two ways to be irrelevant; one facet: no further price
+    assert one.irrelevance == pytest.approx(1 / (1 + np.exp(-3)), abs=1e-6)  # the weakest demand: fidelity
+    assert one.q_value == pytest.approx(1e-3)  # one facet: no further price
     assert [(entry.sample, entry.activation, entry.source) for entry in one.entries] == [
         ("s0000", 1, "training"),
         ("s0001", 4, "training"),
@@ -119,6 +163,12 @@ def test_an_assessment_by_hand():
     assert one.entries[0].window == (8, 8, 24, 24)
     assert strongest(one, "conditional_association") == ("site", 0.5)
     assert measured_of(one).confounded == 0
+    assert measured_of(one).removal_margin == 1
+
+
+def test_a_margin_counts_only_where_chance_is_unlikely():
+    (one,) = assess([with_signals(judged(), paste_margin=Signal(3.0, 0.03))], *ASKED)
+    assert measured_of(one).paste_margin == 0
 
 
 def test_the_id_names_model_feature_and_facet_only():
@@ -151,8 +201,13 @@ def test_only_200_entries_are_listed_the_same_every_time():
     assert (first.verdict, first.q_value) == ("undecidable", None)
 
 
-def test_the_recorded_thresholds_decide_and_not_those_of_today():
-    (one,) = assess([judged()], SAMPLES, "f" * 64, LABELS, 0)
-    assert rederive(one, {"thresholds": {"irrelevant": 0.99, "confirmed_irrelevance": 0.99}}) == "genuine"
+def test_the_recorded_thresholds_and_model_decide_and_not_those_of_today():
+    (one,) = assess([with_signals(judged(), **PROPERTY)], *ASKED)
     assert rederive(one, {}) == "confirmed"
+    strict = {"irrelevant": 0.99, "confirmed_irrelevance": 0.99}
+    assert rederive(one, {"thresholds": strict}) == "undecidable"
+    assert rederive(one, {"thresholds": {**strict, "doubtful": 0.99}}) == "genuine"
     assert THRESHOLDS.irrelevant < 0.99
+    (other,) = assess([judged()], *ASKED)
+    sure = {"intercept": 9.0, "terms": [], "usual": 0.0, "spread": 1.0}
+    assert rederive(other.model_copy(update={"q_value": 0.0}), {"fusion": sure}) == "confirmed"

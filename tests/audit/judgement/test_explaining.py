@@ -103,3 +103,17 @@ def test_what_speaks_for_a_flag_that_was_not_raised(fields, verdict, line):
 def test_metadata_names_with_braces_and_colons_are_kept():
     why, _ = told(assessment(**{"conditional_association:{x}:y": 0.5}), "suspected")
     assert "It goes with '{x}:y' even within one class (Cramer's V 0.50)." in why
+
+
+def test_signs_stand_on_the_side_that_they_speak_for():
+    outside = {"outside_object": 0.9, "prevalence": 0.9}
+    beyond = "90% of its evidence lies outside the regions of interest."
+    common = "90% of the pictures that were given the class show it."
+    why, against = told(assessment(**outside), "suspected")
+    assert why[-2] == beyond
+    assert against[-1] == common
+    why, against = told(assessment(lock=0.2, **outside), "genuine")
+    assert why[-2] == common
+    assert against[-1] == beyond
+    why, against = told(assessment(lock=0.2, **outside), "not_relied_on")
+    assert beyond not in why + against

@@ -73,14 +73,41 @@ def test_the_grain_is_that_of_the_surroundings():
     assert 6 < filled.std() < 14
 
 
-def naive_feather(height, width):
-    depth = lambda y, x: min(y + 1, x + 1, height - y, width - x)  # noqa: E731
-    return [[min(depth(y, x) / 4, 1) for x in range(width)] for y in range(height)]
+def naive_feather(height, width, sides):
+    reach = min(max(min(height, width) / 6, 1), 4)
+    top, left, bottom, right = sides
+
+    def weight(y, x):
+        ends = [(top, y + 1), (left, x + 1), (bottom, height - y), (right, width - x)]
+        return min([1.0, *(steps / reach for is_open, steps in ends if is_open)])
+
+    return [[weight(y, x) for x in range(width)] for y in range(height)]
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 9), (7, 7), (12, 8)])
-def test_the_feather_is_the_distance_to_the_border(height, width):
-    np.testing.assert_allclose(feather(height, width)[..., 0], naive_feather(height, width))
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 9), (7, 7), (12, 8), (30, 40)])
+@pytest.mark.parametrize("sides", [(True,) * 4, (False, True, True, False), (False,) * 4])
+def test_the_feather_is_the_distance_to_the_border_in_sixths_of_the_shorter_side(height, width, sides):
+    np.testing.assert_allclose(
+        feather(height, width, sides)[..., 0], naive_feather(height, width, sides), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(("side", "kept"), [(8, 0.89), (12, 0.85), (16, 0.80), (24, 0.77), (48, 0.88)])
+def test_most_of_a_patch_stays_however_small(side, kept):
+    assert feather(side, side).mean() == pytest.approx(kept, abs=0.01)
+
+
+def test_nothing_fades_along_the_border_of_the_sample():
+    host, patch = np.zeros((40, 40, 1), np.uint8), np.full((24, 24, 1), 200, np.uint8)
+    pasted = fill_from(host, (0, 16, 24, 40), patch)
+    assert (pasted[:20, 20:] == 200).all()
+    assert pasted[23, 30] == pasted[5, 16] == 50
+
+
+def test_a_patch_can_be_blended_in_by_parts():
+    host, patch = np.full((20, 20, 1), 40, np.uint8), np.full((8, 8, 1), 200, np.uint8)
+    levels = [fill_from(host, (6, 6, 14, 14), patch, strength)[10, 10, 0] for strength in (0, 0.25, 0.5, 1)]
+    assert levels == [40, 80, 120, 200]
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
@@ -96,7 +123,7 @@ def test_the_middle_of_a_pasted_patch_is_the_patch():
     patch = np.random.default_rng(0).integers(0, 255, (12, 12, 3), dtype=np.uint8)
     pasted = fill_from(host, (5, 5, 17, 17), patch)
     np.testing.assert_array_equal(pasted[8:14, 8:14], patch[3:9, 3:9])
-    np.testing.assert_array_equal(pasted[5, 6], np.round(patch[0, 1] / 4))
+    np.testing.assert_array_equal(pasted[5, 6], np.round(patch[0, 1] / 2))
 
 
 @pytest.mark.parametrize(

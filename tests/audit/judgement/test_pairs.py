@@ -50,3 +50,32 @@ def test_no_effect_is_rarely_called_one_however_often_samples_are_reused(donors,
     assert (np.array(p_values) <= 0.05).mean() <= 0.09
     assert (np.array(p_values) <= 0.001).mean() <= 0.01
     assert (np.array(lows) > 0).mean() <= 0.06
+
+
+@pytest.mark.parametrize(("donors", "hosts"), [(20, 500), (60, 500), (300, 500), (40, 40)])
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_intervals_hold_the_truth_as_often_as_they_say(donors, hosts, share):
+    """Of 400 intervals at 95 % (98.75 %) fewer than .92 (.965) come once in two hundred times."""
+    rng = np.random.default_rng(donors)
+    held = []
+    for _ in range(400):
+        donor, host = rng.integers(0, donors, 128), rng.integers(0, hosts, 128)
+        own = rng.normal(size=donors)[donor] + rng.normal(size=hosts)[host] + rng.normal(size=128)
+        summed = summarise(0.2 + 0.1 * own, np.zeros(128), donor, host, share=share)
+        held.append(summed.low <= 0.2 <= summed.high)
+    assert np.mean(held) >= (0.92 if share == 1 else 0.965)
+
+
+def test_a_smaller_share_of_the_error_widens_the_interval_and_raises_the_p_value():
+    rng = np.random.default_rng(0)
+    effects = rng.normal(0.05, 0.1, 30)
+    whole, quarter = (summarise(effects, np.zeros(30), np.arange(30), share=share) for share in (1, 0.25))
+    assert quarter.p == pytest.approx(4 * whole.p)
+    interval = ttest_1samp(effects, 0).confidence_interval(1 - 0.05 * 0.25)
+    assert (quarter.low, quarter.high) == pytest.approx(tuple(interval), abs=0.002)
+
+
+def test_margins_are_not_cut_at_one():
+    effects = np.array([4.0, 5.0, 6.0, 5.0])
+    assert summarise(effects, np.zeros(4), np.arange(4), bound=np.inf).low > 3
+    assert summarise(effects, np.zeros(4), np.zeros(4, dtype=int), bound=np.inf).low == -np.inf

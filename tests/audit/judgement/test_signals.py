@@ -9,8 +9,6 @@ from scipy.stats import norm
 from foveal_audit.judgement.signals import (
     COMPARED,
     PERMUTATIONS,
-    _nearest_five,
-    _occupancy_entropy,
     conditional_association,
     cramers_v,
     exceedance,
@@ -18,6 +16,8 @@ from foveal_audit.judgement.signals import (
     position_lock,
     stamp_likeness,
 )
+from foveal_audit.judgement.signals.appearance import _nearest_five
+from foveal_audit.judgement.signals.position import _cells, _entropy
 from foveal_audit.units.appearance import shifted_correlation
 
 LEAST = 1 / (1 + PERMUTATIONS)
@@ -61,12 +61,12 @@ def test_groups_that_nobody_is_in_change_nothing():
 
 
 def test_occupancy_entropy_by_hand():
-    assert _occupancy_entropy(np.full((7, 2), 0.3)) == 0
+    assert _entropy(_cells(np.full((7, 2), 0.3))) == 0
     two = np.array([[0.1, 0.1]] * 3 + [[0.9, 0.1]])
-    assert _occupancy_entropy(two) == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+    assert _entropy(_cells(two)) == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
     grid = (np.stack(np.mgrid[:8, :8], axis=-1).reshape(-1, 2) + 0.5) / 8
-    assert _occupancy_entropy(grid) == pytest.approx(np.log(64))
-    assert _occupancy_entropy(np.array([[1.0, 1.0], [0.99, 0.99]])) == 0  # the far edge is in the last cell
+    assert _entropy(_cells(grid)) == pytest.approx(np.log(64))
+    assert _entropy(_cells(np.array([[1.0, 1.0], [0.99, 0.99]]))) == 0  # the far edge is in the last cell
 
 
 def test_exceedance_by_hand():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 
 from foveal_audit.judgement.verdict import (
     THRESHOLDS,
@@ -26,6 +28,9 @@ STAMP = Measured(
     paste=0.3,
     paste_low=0.2,
     mediation=0.7,
+    removal_margin=0.0,
+    paste_margin=0.0,
+    log_odds=4.0,
     lock=0.9,
     stamp=0.9,
     association=0.6,
@@ -41,6 +46,9 @@ ANY = st.builds(
     paste=EFFECT,
     paste_low=EFFECT,
     mediation=st.none() | SHARE,
+    removal_margin=st.floats(0, 20),
+    paste_margin=st.floats(0, 20),
+    log_odds=st.floats(-20, 20),
     lock=SHARE,
     stamp=SHARE,
     association=SHARE,
@@ -59,21 +67,23 @@ ANY = st.builds(
         ({"removal": 0.049}, "suspected"),
         ({"mediation": None}, "suspected"),
         ({"mediation": 0.099}, "suspected"),
-        ({"lock": 0.8, "stamp": 0.8, "association": 0.0}, "suspected"),  # 0.64: irrelevant, not surely
+        ({"log_odds": 1.8}, "suspected"),  # 0.86: irrelevant, not surely
+        ({"removal_low": -0.01, "removal_margin": 0.5}, "confirmed"),  # saturated: the logit shows it
+        ({"paste_low": -0.01, "paste_margin": 0.5}, "confirmed"),
         # the flag does not hold
         ({"q": 0.051}, "undecidable"),
         ({"q": None}, "undecidable"),
         ({"paste_low": -0.01}, "undecidable"),
         ({"paste": 0.049}, "undecidable"),
+        ({"paste": 0.049, "paste_margin": 0.49}, "undecidable"),
         # not relied on at all
         ({"removal_low": 0.0, "paste_low": 0.0}, "not_relied_on"),
         ({"removal": 0.049, "paste": 0.049}, "not_relied_on"),
         ({"removal": -0.4, "removal_low": -0.5, "paste_low": -0.1}, "not_relied_on"),
         # relied on, and nothing says that it does not belong
-        ({"lock": 0.5, "stamp": 0.5}, "genuine"),
-        ({"lock": 1.0, "stamp": 0.2, "association": 0.0}, "genuine"),  # anatomy keeps its place
-        ({"lock": 0.1, "stamp": 1.0, "association": 1.0}, "genuine"),  # a logo that defines its class
-        ({"lock": 0.5, "stamp": 0.5, "confounded": 0.2}, "undecidable"),
+        ({"log_odds": -1.0}, "genuine"),
+        ({"log_odds": 0.0}, "undecidable"),  # as likely as not
+        ({"log_odds": -1.0, "confounded": 0.2}, "undecidable"),
     ],
 )
 def test_every_verdict(changes, verdict):
@@ -87,8 +97,9 @@ def test_every_verdict(changes, verdict):
         ({"removal": 0.05}, "confirmed"),
         ({"paste": 0.05}, "confirmed"),
         ({"mediation": 0.10}, "confirmed"),
-        ({"lock": 1.0, "stamp": 0.75, "association": 0.0}, "confirmed"),
-        ({"lock": 1.0, "stamp": 0.60, "association": 0.0}, "suspected"),
+        ({"log_odds": logit(0.90) + 1e-9}, "confirmed"),
+        ({"log_odds": logit(0.80) + 1e-9}, "suspected"),
+        ({"log_odds": logit(0.50) + 1e-9}, "undecidable"),
     ],
 )
 def test_a_threshold_itself_counts(changes, verdict):
@@ -96,10 +107,11 @@ def test_a_threshold_itself_counts(changes, verdict):
 
 
 def test_irrelevance_by_hand():
-    measured = replace(STAMP, lock=0.8, stamp=0.5, association=0.25, confounded=0.1)
-    assert irrelevance(measured) == pytest.approx(1 - (1 - 0.4) * (1 - 0.2))
-    assert artefact_score(replace(measured, paste=0.04)) == pytest.approx(0.52 * 0.4)
-    assert artefact_score(replace(measured, paste=0.9)) == pytest.approx(0.52)
+    measured = replace(STAMP, log_odds=np.log(3))
+    assert irrelevance(measured) == pytest.approx(0.75)
+    assert artefact_score(replace(measured, paste=0.04)) == pytest.approx(0.75 * 0.4)
+    assert artefact_score(replace(measured, paste=0.04, paste_margin=0.6)) == pytest.approx(0.75 * 0.6)
+    assert artefact_score(replace(measured, paste=0.9)) == pytest.approx(0.75)
 
 
 @given(ANY)
@@ -117,14 +129,14 @@ def test_what_is_flagged_is_relied_on_irrelevant_and_sure(measured):
         assert irrelevance(measured) >= THRESHOLDS.irrelevant
     if verdict == "genuine":
         assert reliance(measured) >= THRESHOLDS.relied
-        assert irrelevance(measured) < THRESHOLDS.irrelevant
+        assert irrelevance(measured) < THRESHOLDS.doubtful
         assert measured.confounded == 0
 
 
 @given(ANY, st.floats(0, 0.3))
 def test_more_irrelevance_never_clears_a_flag(measured, more):
     order = ["genuine", "undecidable", "suspected", "confirmed"]
-    worse = replace(measured, stamp=min(1, measured.stamp + more))
+    worse = replace(measured, log_odds=measured.log_odds + more)
     before, after = decide(measured), decide(worse)
     if before in order:
         assert order.index(after) >= order.index(before)
