@@ -9,7 +9,7 @@ from foveal_audit.judgement.fusion import FUSION, Fusion
 
 #: What has less than this outside of the regions of interest may belong to the outcome after all: beyond
 #: these log-odds it is not irrelevant but undecidable.
-_INSIDE, _DOUBT = 0.35, 0.0
+_INSIDE, _DOUBT = 0.6, 0.0
 #: A facet with this signal is a property of whole pictures.
 PROPERTY = "property_ubiquity"
 

@@ -95,6 +95,6 @@ def test_a_property_is_as_irrelevant_as_its_weakest_demand(changes, expected):
 def test_what_lies_in_a_region_of_interest_is_never_surely_irrelevant():
     surely = Fusion(5.0, (), 0.0, 1.0)
     assert log_odds({}, surely) == 5
-    assert log_odds({"outside_object": 0.36}, surely) == 5
-    assert log_odds({"outside_object": 0.34}, surely) == 0
+    assert log_odds({"outside_object": 0.61}, surely) == 5
+    assert log_odds({"outside_object": 0.59}, surely) == 0
     assert log_odds({"outside_object": 0.0}, Fusion(-5.0, (), 0.0, 1.0)) == -5
