@@ -147,9 +147,7 @@ class _Audit:
         works = [self._work("units", [], feature=name) for name in features]
         (folders,) = self._engine.run([Job("finding units", works)], self._progress)
         self._inputs |= dict(zip(features, folders, strict=True))
-        return gather(
-            self._evidence, {name: read_split(self._inputs[name]) for name in features}, self._settings
-        )
+        return gather(self._evidence, {name: read_split(self._inputs[name]) for name in features})
 
     def _judge(self, examined: Examined) -> tuple[list[Judged], Gaps | None]:
         """Judge every facet and look for gaps, which do not depend on each other."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from foveal.features import CONTRIBUTION, FeatureName
 from foveal_audit.bundle.schema import NodeRow
 from foveal_audit.judgement.facet import Facet
-from foveal_audit.judgement.surroundings import surroundings as surroundings  # noqa: PLC0414 - re-exported
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.choosing import library_differences, most_different
@@ -194,10 +193,10 @@ def examine(evidence: Evidence, settings: AuditSettings) -> Examined:
         else split_node(evidence.nodes[name], settings.seed)
         for name in chosen_features(evidence.counts, settings, order=order)[0]
     }
-    return gather(evidence, splits, settings)
+    return gather(evidence, splits)
 
 
-def gather(evidence: Evidence, splits: Mapping[str, Split], settings: AuditSettings) -> Examined:  # noqa: ARG001
+def gather(evidence: Evidence, splits: Mapping[str, Split]) -> Examined:
     """Gather the parts that are large enough to be judged, and say what is left out."""
     places: list[tuple[str, int]] = []
     left_out = (

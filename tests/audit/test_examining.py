@@ -18,8 +18,8 @@ from foveal_audit.examining import (
     node_rows,
     rank_nodes,
     split_node,
-    surroundings,
 )
+from foveal_audit.judgement.surroundings import surroundings
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.formation import Formation
 from foveal_audit.windows import Evidence
@@ -141,7 +141,7 @@ def test_units_that_do_not_come_back_are_said():
         "contribution": Split(np.zeros(70, np.int64), ((0,),), (Formation(0.4),)),
         "fc1:0": Split(np.zeros(30, np.int64), (), (Formation(0.59),)),
     }
-    assert gather(held, splits, AuditSettings()).left_out == [
+    assert gather(held, splits).left_out == [
         "contribution:0, facet 0 of fc1:0: another part of the library would be sorted otherwise"
     ]
 

@@ -171,7 +171,7 @@ class _Sample:
 
     @cached_property
     def _gathered(self) -> Examined:
-        return gather(self._evidence, self._splits[1], self._settings)
+        return gather(self._evidence, self._splits[1])
 
     @cached_property
     def _facets(self) -> int:
