@@ -107,7 +107,7 @@ def test_killed_in_every_stage(whole, planted_library, tmp_path):
     subprocess.run([sys.executable, script, uri, tmp_path], env=environment, check=True, timeout=600)
     kills = json.loads((tmp_path / "kills.json").read_text())
     done = (tmp_path / "done.txt").read_text().split()
-    stages = ["evidence", "units", "readable", "judging", "gaps", "generator"]
+    stages = ["evidence", "units", "readable", "judging", "properties", "gaps", "generator"]
     assert list(dict.fromkeys(name.partition("/")[0] for name in done)) == stages
     assert kills == [signal.SIGKILL] * len(stages) + [0]
     assert len(set(done)) == len(done)  # what was put was never done again
