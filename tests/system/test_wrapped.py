@@ -238,9 +238,8 @@ def test_other_routes_are_answered_alike_and_written_down(server, folder, route)
     model, path, body, headers, count = ASKED[route]
     images = [picture(list(ASKED).index(route) * 10 + number, 16) for number in range(count)]
 
-    def ask(name):
-        with ThreadPoolExecutor(3) as pool:
-            return list(pool.map(lambda one: server.request(path.format(name), body(one), headers), images))
+    def ask(name):  # one after the other: in another batch the last digit of an answer may differ
+        return [server.request(path.format(name), body(one), headers) for one in images]
 
     bare, wrapped = ask(model), ask(f"{model}-wrapped")
     assert {one.status for one in bare} == {200}
