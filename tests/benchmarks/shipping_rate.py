@@ -1,6 +1,6 @@
 """How fast crops get into a library behind an MLflow server, beside `mlflow.log_image` in the same run.
 
-    python tests/benchmarks/shipping_rate.py                  # 40,000 crops of 64 px
+    python tests/benchmarks/shipping_rate.py                  # 200,000 crops of 64 px
 
 A real `mlflow server` takes everything over HTTP and stores it itself: shards, single images and, to show
 what it can take at all, bare PUT requests of a shard's bytes. The ways take turns, so that all see the same
@@ -49,7 +49,7 @@ _STORE = "api/2.0/mlflow-artifacts/artifacts"
 def main() -> None:
     """Ship shards and log images in turn, and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--crops", type=int, default=40_000)
+    parser.add_argument("--crops", type=int, default=200_000)
     parser.add_argument("--side", type=int, default=64, help="height and width of the crops")
     parser.add_argument("--per-shard", type=int, default=2000)
     parser.add_argument("--images", type=int, default=100, help="images to log in all")
