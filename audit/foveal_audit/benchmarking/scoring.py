@@ -70,20 +70,69 @@ class Score:
 
     @property
     def ranking(self) -> Scores:
+        """Scores of the relied artefacts and of what is genuine and relied on, each by its best facet.
+
+        Both sides take their best, so that neither gains by being split into many facets. An artefact that no
+        facet shows has the lowest score there is; what is genuine and has no facet cannot be mistaken.
+        """
+        return [self.best(factor) for factor in self.truth.artefacts], list(self._genuine.values())
+
+    @property
+    def facet_ranking(self) -> Scores:
         """Scores of the facets of relied artefacts and of relied genuine ones; see :meth:`positives`."""
         positives = [score for factor in self.truth.artefacts for score in self.positives(factor)]
         return positives, [one.facet.score for one in self.judged or () if one.shown.kind == "genuine"]
+
+    def best(self, factor: Factor) -> float:
+        """Give the score by which an artefact comes to somebody's eyes: that of its best facet."""
+        own = [one.facet.score for one in self.judged or () if one.shown.factor == factor]
+        return max(own, default=self._lowest)
 
     def positives(self, factor: Factor) -> list[float]:
         """Give the scores of an artefact's facets, else of its best mixed one, else the lowest there is."""
         own = [one for one in self.judged or () if one.shown.factor == factor]
         pure = [one.facet.score for one in own if one.shown.kind == "artefact"]
         mixed = [one.facet.score for one in own if one.shown.kind == "mixed"]
-        lowest = min([0.0, *(one.facet.score for one in self.judged or ())])
-        return pure or [max(mixed, default=lowest)]
+        return pure or [max(mixed, default=self._lowest)]
+
+    @property
+    def _lowest(self) -> float:
+        return min([0.0, *(one.facet.score for one in self.judged or ())])
+
+    @property
+    def _genuine(self) -> dict[str, float]:
+        """The best score of every genuine part of the task that is relied on and has a facet."""
+        best: dict[str, float] = {}
+        for one in self.judged or ():
+            if one.shown.kind == "genuine" and one.shown.factor is not None:
+                name = one.shown.factor.name
+                best[name] = max(one.facet.score, best.get(name, one.facet.score))
+        return best
 
     @property
     def precision_at_k(self) -> float | None:
+        """Part of the k things that rank first which are relied artefacts, k being the number of those.
+
+        A thing is a planted mark or a part of the task, by its best facet, or a facet that shows neither.
+        """
+        k = len(self.truth.artefacts)
+        things = [(self.best(factor), True) for factor in self.truth.artefacts if factor not in self.missed]
+        things += [(score, False) for score in self._others]
+        first = sorted(things, key=lambda thing: -thing[0])[:k]
+        return sum(hit for _, hit in first) / k if k and self.judged is not None else None
+
+    @property
+    def _others(self) -> list[float]:
+        """Scores of what a person would look at in vain: each thing by its best facet."""
+        best: dict[object, float] = {}
+        for number, one in enumerate(self.judged or ()):
+            if one.shown.kind not in ("artefact", "mixed"):
+                thing = one.shown.factor.name if one.shown.factor else number
+                best[thing] = max(one.facet.score, best.get(thing, one.facet.score))
+        return list(best.values())
+
+    @property
+    def facet_precision_at_k(self) -> float | None:
         """Part of the k facets that rank first which are relied artefacts, k being the number of those."""
         pure = [one for one in self.judged or () if one.shown.kind != "mixed"]
         own = sorted(pure, key=lambda one: -one.facet.score)

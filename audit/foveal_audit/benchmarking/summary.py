@@ -57,19 +57,23 @@ def _auroc(scores: Sequence[Score]) -> Figure:
 
 
 def macro_auroc(scores: Sequence[Score]) -> float | None:
-    """Mean over kinds of artefact of the AUROC against all genuine facets of the same scores."""
+    """Mean over kinds of artefact of the AUROC against all that is genuine in the same answers."""
     return _mean(auroc(ranking) for ranking in kind_rankings(scores).values())
 
 
 def kind_rankings(scores: Sequence[Score]) -> dict[str, list[Scores]]:
-    """Give per kind of artefact the rankings that hold its facets alone as positives."""
+    """Give per kind of artefact the rankings that hold its artefacts alone as positives."""
     kinds = sorted({factor.kind for score in scores for factor in score.truth.artefacts})
     return {kind: [_only(score, kind) for score in scores] for kind in kinds}
 
 
 def _only(score: Score, kind: str) -> Scores:
     own = [factor for factor in score.truth.artefacts if factor.kind == kind]
-    return [one for factor in own for one in score.positives(factor)], score.ranking[1]
+    return [score.best(factor) for factor in own], score.ranking[1]
+
+
+def _facet_auroc(scores: Sequence[Score]) -> Figure:
+    return auroc([score.facet_ranking for score in scores])
 
 
 def _average_precision(scores: Sequence[Score]) -> Figure:
@@ -78,6 +82,10 @@ def _average_precision(scores: Sequence[Score]) -> Figure:
 
 def _precision(scores: Sequence[Score]) -> Figure:
     return _mean(score.precision_at_k for score in scores)
+
+
+def _facet_precision(scores: Sequence[Score]) -> Figure:
+    return _mean(score.facet_precision_at_k for score in scores)
 
 
 def _found(scores: Sequence[Score]) -> Figure:
@@ -142,6 +150,8 @@ RANKED: Mapping[str, Callable[[Sequence[Score]], Figure]] = {
     "macro AUROC": macro_auroc,
     "AP": _average_precision,
     "P@k": _precision,
+    "facet AUROC": _facet_auroc,
+    "facet P@k": _facet_precision,
     "has facet": _with_facet,
 }
 GAPS: Mapping[str, Callable[[Sequence[Score]], Figure]] = {

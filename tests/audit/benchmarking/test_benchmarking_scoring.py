@@ -53,8 +53,20 @@ def test_a_mixed_facet_finds_the_artefact_but_is_not_ranked_beside_a_pure_one(an
     alone = score_answer(answer([mixed]), truth, "case", "A")
     assert (alone.ranking, alone.missed, alone.unflagged, alone.false_flags) == (([0.7], []), (), (), [])
     both = score_answer(answer([mixed, facet(EMPTY, tinted, 0.2)]), truth, "case", "A")
-    assert both.ranking == ([0.2], [])
+    assert (both.ranking, both.facet_ranking) == (([0.7], []), ([0.2], []))
     assert both.chances == [(0.2, 1.0)]
+
+
+def test_artefacts_and_genuine_things_rank_by_their_best_facets(answer, facet, make_truth):
+    marked = [facet(CORNER, lambda one: "mark 0" in one.masks, score) for score in (0.1, 0.8)]
+    things = [facet(MIDDLE, lambda one: one.outcome == 2, score, outcome="c") for score in (0.9, 0.3, 0.2)]
+    nothing = [facet(EMPTY, lambda one: one.outcome == 0, score, outcome="a") for score in (0.7, 0.6)]
+    score = score_answer(answer([*marked, *things, *nothing]), make_truth(), "case", "A")
+    assert score.ranking == ([0.8], [0.9])
+    assert score.facet_ranking == ([0.1, 0.8], [0.9, 0.3, 0.2])
+    assert (score.precision_at_k, score.facet_precision_at_k) == (0, 0.5)
+    without = score_answer(answer([*marked, *nothing]), make_truth(), "case", "A")
+    assert (without.precision_at_k, without.facet_precision_at_k) == (1, 0.5)
 
 
 def test_flags_on_a_clean_model_are_false_whatever_they_show(answer, found, make_truth):
