@@ -57,11 +57,24 @@ _FAULTS = (
         "Set MLFLOW_TRACKING_URI to an http:// address or a database such as sqlite:///mlflow.db",
     ),
     (
+        "onnect to the endpoint",
+        "The artifact store of MLflow at {place} does not answer: {reason}",
+        "Start it, or give its address as MLflow wants it (for S3 MLFLOW_S3_ENDPOINT_URL)",
+    ),
+    (
+        "ocate credentials|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch",
+        "The artifact store of MLflow at {place} refuses access: {reason}",
+        "Give its credentials as MLflow wants them (for S3 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
+    ),
+    (
         "",
         "MLflow at {place} failed: {reason}",
         "Look into its log, then run this again",
     ),
 )
+
+#: Libraries through which MLflow reaches stores, and whose errors it hands on as they are.
+_STORES = frozenset({"azure", "boto3", "botocore", "google", "paramiko", "pysftp", "s3transfer"})
 
 
 def mask_credentials(text: str) -> str:
@@ -156,6 +169,10 @@ def _explaining(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
+        raise _fault(error, mask_credentials(uri)) from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _STORES:
+            raise
         raise _fault(error, mask_credentials(uri)) from None
 
 
