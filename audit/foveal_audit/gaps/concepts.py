@@ -10,12 +10,14 @@ is chosen without the exemplar on which it is tried, or the best of many would a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import fisher_exact
+from scipy.stats import t as student_t
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from foveal.archives import AuditedModel
@@ -30,10 +32,14 @@ from foveal_audit.windows import Samples, Windows
 
 #: Fewest exemplars of a concept.
 EXEMPLARS = 5
-#: Below this cross-fitted AUROC no channel answers to a concept.
+#: Surely below this cross-fitted AUROC no channel answers to a concept.
 SEEN_BY_MODEL = 0.8
 #: Training holds a concept with this many samples, and this share of them.
 HELD, HELD_SHARE = 5, 0.005
+#: Largest p-value of production showing a concept more often than training does.
+_MORE_OFTEN = 0.01
+#: How sure it must be that no channel answers.
+_SURE = 0.95
 #: Windows that are compared with the exemplars.
 _COMPARED = 4000
 
@@ -54,10 +60,10 @@ class ConceptGap:
     Attributes
     ----------
     verdict
-        ``missing_concept``: training does not hold it; ``ignored_concept``: it does, and no channel of the
-        model answers to it; ``covered``: neither; ``not_shown``: no window of training or production is like
-        the exemplars, nor like those of any other concept. Then they are perhaps cut otherwise than the
-        model's windows are, and nothing can be said.
+        ``missing_concept``: production shows it and training does not hold it; ``ignored_concept``: training
+        does, and surely no channel of the model answers to it; ``covered``: neither; ``not_shown``: neither
+        training nor production shows it. Then no sample has it, or the exemplars are cut otherwise than the
+        model's windows are, which nobody can tell apart.
     trained
         Number of training samples with a crop like the exemplars.
     members
@@ -145,7 +151,7 @@ def find_concept_gaps(
     describe = _describer(windows.take(rows), samples, model)
     exemplars = {name: describe(name, crops) for name, crops in concepts.exemplars.items()}
     place = _Place(describe.known, rows, windows, samples)
-    return _doubted([_judge(name, exemplars, place) for name in exemplars])
+    return [_judge(name, exemplars, place) for name in exemplars]
 
 
 def _compared(windows: Windows, samples: Samples, seed: int) -> NDArray[np.int64]:
@@ -209,24 +215,31 @@ def _judge(name: str, exemplars: Mapping[str, _Described], place: _Place) -> Con
     alike = scores >= least
     trained = len(np.unique(owner[alike & training[owner]]))
     shows = np.flatnonzero(alike & place.samples.of("production")[owner])
-    seen, channel = seen_by_channels(own.channels, place.known.channels[training[owner]])
+    seen, most, channel = seen_by_channels(own.channels, place.known.channels[training[owner]])
     order = shows[np.argsort(-scores[shows], kind="stable")]
-    verdict = _verdict(trained, int(training.sum()), seen)
     members = np.unique(owner[shows])
+    sizes = int(training.sum()), int(place.samples.of("production").sum())
+    verdict = _verdict(Counted(trained, sizes[0]), Counted(len(members), sizes[1]), most)
     return ConceptGap(name, verdict, trained, members, place.rows[order], seen, channel)
 
 
-def _verdict(trained: int, training: int, seen: float) -> Verdict:
-    if trained < max(HELD, HELD_SHARE * training):
-        return "missing_concept"
-    return "covered" if seen >= SEEN_BY_MODEL else "ignored_concept"
+class Counted(NamedTuple):
+    """So many samples of so many show a concept."""
+
+    shown: int
+    all: int
 
 
-def _doubted(judged: Sequence[ConceptGap]) -> list[ConceptGap]:
-    """Say nothing of concepts that no window shows, unless another one is found in training."""
-    if any(one.verdict != "missing_concept" for one in judged):
-        return list(judged)
-    return [one if len(one.members) >= HELD else replace(one, verdict="not_shown") for one in judged]
+def _verdict(training: Counted, production: Counted, seen_at_most: float) -> Verdict:
+    if training.shown < max(HELD, HELD_SHARE * training.all):
+        return "missing_concept" if is_more_often(production, training) else "not_shown"
+    return "covered" if seen_at_most >= SEEN_BY_MODEL else "ignored_concept"
+
+
+def is_more_often(production: Counted, training: Counted) -> bool:
+    """Tell whether production shows a concept, and more often than training (Fisher's exact test)."""
+    table = [[one.shown, one.all - one.shown] for one in (production, training)]
+    return production.shown >= HELD and float(fisher_exact(table, "greater").pvalue) <= _MORE_OFTEN
 
 
 def concept_scores(
@@ -267,7 +280,7 @@ def _direction(exemplars: Floats, against: Floats) -> Callable[[Floats], NDArray
     return lambda rows: np.asarray((rows @ way - low) / max(high - low, 1e-12), dtype=np.float64)
 
 
-def seen_by_channels(exemplars: Floats, usual: Floats) -> tuple[float, int]:
+def seen_by_channels(exemplars: Floats, usual: Floats) -> tuple[float, float, int]:
     """Say how well the best channel tells exemplars from usual crops, chosen without the one it is tried on.
 
     Parameters
@@ -277,10 +290,11 @@ def seen_by_channels(exemplars: Floats, usual: Floats) -> tuple[float, int]:
 
     Returns
     -------
-    Cross-fitted AUROC, 0 to 1, and the channel that is best on all exemplars.
+    Cross-fitted AUROC, 0 to 1, its upper bound (95 %, by Student's t over the exemplars), and the channel
+    that is best on all exemplars.
     """
     if not exemplars.shape[1]:
-        return 0.5, 0
+        return 0.5, 0.5, 0
     ordered = np.sort(usual, axis=0)
     below = np.array([np.searchsorted(ordered[:, c], exemplars[:, c], "left") for c in range(usual.shape[1])])
     up_to = np.array(
@@ -289,4 +303,6 @@ def seen_by_channels(exemplars: Floats, usual: Floats) -> tuple[float, int]:
     ranks = (below + up_to) / 2 / len(usual)  # (channels, e): share of usual crops below each exemplar
     whole = ranks.sum(axis=1)
     chosen = [int(np.argmax(whole - ranks[:, out])) for out in range(len(exemplars))]
-    return float(np.mean([ranks[c, out] for out, c in enumerate(chosen)])), int(np.argmax(whole))
+    found = np.array([ranks[c, out] for out, c in enumerate(chosen)])
+    more = student_t.ppf(_SURE, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found))
+    return float(found.mean()), float(found.mean() + more), int(np.argmax(whole))

@@ -11,6 +11,8 @@ from foveal.errors import UsageError
 from foveal.samples import encode_png
 from foveal_audit.gaps.concepts import (
     Concepts,
+    Counted,
+    _verdict,
     concept_scores,
     find_concept_gaps,
     read_concepts,
@@ -86,12 +88,29 @@ def test_a_concept_that_training_shows_and_a_channel_answers_to_is_covered():
     assert one.seen >= 0.8
 
 
-def test_what_no_window_shows_is_left_open_unless_another_concept_proves_the_cut():
+def test_what_neither_training_nor_production_shows_is_left_open():
     odd = tuple(np.full((16, 16, 1), 250 - n, np.uint8) for n in range(5))
     (alone,) = find_concept_gaps(Concepts({"white": odd}), *scene(30, 10), audited(ShapesNet()), 0)
     assert alone.verdict == "not_shown"
     both = find_concept_gaps(exemplars(white=odd), *scene(30, 10), audited(ShapesNet()), 0)
-    assert {one.name: one.verdict for one in both} == {"stripes": "covered", "white": "missing_concept"}
+    assert {one.name: one.verdict for one in both} == {"stripes": "covered", "white": "not_shown"}
+
+
+@pytest.mark.parametrize(
+    ("training", "production", "most", "verdict"),
+    [
+        ((0, 800), (20, 400), 0.6, "missing_concept"),
+        ((4, 800), (20, 400), 1.0, "missing_concept"),
+        ((4, 800), (4, 400), 1.0, "not_shown"),
+        ((4, 800), (5, 400), 1.0, "not_shown"),
+        ((0, 800), (0, 400), 0.6, "not_shown"),
+        ((160, 800), (0, 400), 0.79, "ignored_concept"),
+        ((160, 800), (0, 400), 0.81, "covered"),
+        ((5, 10_000), (500, 1000), 1.0, "missing_concept"),
+    ],
+)
+def test_verdicts_by_hand(training, production, most, verdict):
+    assert _verdict(Counted(*training), Counted(*production), most) == verdict
 
 
 def test_other_channels_than_the_samples_are_said():
@@ -115,7 +134,19 @@ def test_the_best_of_many_blind_channels_is_not_called_seeing():
     answering[:, 42] += 5
     assert seen_by_channels(answering, rng.normal(size=(300, 100)).astype(np.float32)) == (
         pytest.approx(1, abs=0.01),
+        pytest.approx(1, abs=0.02),
         42,
+    )
+
+
+def test_few_exemplars_leave_room_for_an_answering_channel():
+    """By hand: ranks .5 and .9 of 10 usual crops: mean .7, deviation .283, t .95 with one degree 6.314."""
+    usual = np.arange(10, dtype=np.float32)[:, None]
+    seen, most, channel = seen_by_channels(np.array([[4.5], [8.5]], np.float32), usual)
+    assert (seen, most, channel) == (
+        pytest.approx(0.7),
+        pytest.approx(0.7 + 6.3138 * 0.28284 / 2**0.5, abs=1e-3),
+        0,
     )
 
 
