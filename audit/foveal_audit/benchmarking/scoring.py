@@ -118,7 +118,7 @@ class Score:
         k = len(self.truth.artefacts)
         things = [(self.best(factor), True) for factor in self.truth.artefacts if factor not in self.missed]
         things += [(score, False) for score in self._others]
-        first = sorted(things, key=lambda thing: -thing[0])[:k]
+        first = sorted(things, key=lambda thing: (-thing[0], thing[1]))[:k]  # an artefact after its equals
         return sum(hit for _, hit in first) / k if k and self.judged is not None else None
 
     @property
