@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from foveal.alarm.betting import Alarm
+from foveal.alarm.stream import StreamAlarm
 from foveal.errors import EnvironmentFault, FovealError, UsageError, shown
 from foveal.library import Library, Made, ShardConflictError
 from foveal.library.lookahead import ahead
@@ -72,6 +74,8 @@ class Shipped:
         What the writers dropped, by reason, as far as this shipper saw their reports.
     libraries
         The libraries, by model.
+    alarms
+        How the alarm on what is unlike training stands, by model; nothing where there is no ground for one.
     """
 
     segments: int = 0
@@ -83,6 +87,7 @@ class Shipped:
     still_open: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     libraries: dict[str, Library] = field(default_factory=dict)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
 
 
 def ship(
@@ -173,6 +178,7 @@ class _Shipper:
         self._spool, self._library, self._locks, self._progress = spool, library, locks, progress
         self._owned: dict[Path, int] = {}
         self._reported: dict[Path, dict[str, int]] = {}
+        self._streams: dict[Path, StreamAlarm] = {}
 
     def work(self) -> None:
         """Ship what is there now. A folder that cannot be worked on does not keep the others waiting."""
@@ -208,14 +214,15 @@ class _Shipper:
             Tombstones(library.tracking).spared([])  # where MLflow is away nothing is cut and packed in vain
         with closing(ahead(partial(_load, library), segments)) as shipments:
             for number, shipment in enumerate(shipments, start=1):
-                self._ship_segment(shipment, library)
+                self._ship_segment(shipment, library, model)
                 self._progress(model, number, len(segments))
         if self._report_losses(folder, library) or segments:
             library.publish_note()
 
-    def _ship_segment(self, shipment: Shipment, library: Library) -> None:
+    def _ship_segment(self, shipment: Shipment, library: Library, model: str) -> None:
         segment, reader = shipment.path, shipment.reader
         refused = self._add(shipment, library)
+        self._watch(shipment, library, model)
         damaged = reader.damaged + refused
         if damaged:
             library.report_losses(file_name("damaged", segment.stem), {"damaged": damaged})
@@ -225,6 +232,14 @@ class _Shipper:
         self.shipped.segments += 1
         self.shipped.torn += reader.torn
         self.shipped.quarantined += damaged > 0
+
+    def _watch(self, shipment: Shipment, library: Library, model: str) -> None:
+        """Hold what was shipped against training, before the segment goes and cannot come again."""
+        folder = shipment.path.parent
+        stream = self._streams.setdefault(folder, StreamAlarm(folder, library))
+        alarm = stream.observe(shipment.path.stem, shipment.observations)
+        if alarm is not None:
+            self.shipped.alarms[model] = alarm
 
     def _add(self, shipment: Shipment, library: Library) -> int:
         """Add a segment's records but those erased; give the number of those that no library takes."""

@@ -131,7 +131,11 @@ def _report(shipped: Shipped) -> dict[str, Any]:
         for model, library in shipped.libraries.items()
         if library.exists()
     }
-    return {**vars(shipped), "libraries": libraries}
+    alarms = {
+        model: {"raised_at": alarm.raised_at, "seen": alarm.seen, "evidence": round(alarm.power, 3)}
+        for model, alarm in shipped.alarms.items()
+    }
+    return {**vars(shipped), "libraries": libraries, "alarms": alarms}
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -146,6 +150,11 @@ def _text(report: dict[str, Any]) -> str:
     lines = [
         f"{report['segments']:,} segments shipped: {moved}.",
         *(f"{number:,} {what}." for what, number in notes.items() if number),
+        *(
+            f"Production of {model} is unlike training since its sample {alarm['raised_at']:,}: audit it."
+            for model, alarm in report["alarms"].items()
+            if alarm["raised_at"] is not None
+        ),
         *(
             f"See: foveal library show {lib['library']}, or {lib['url']}"
             for lib in report["libraries"].values()

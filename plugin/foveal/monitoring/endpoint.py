@@ -11,10 +11,11 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from foveal.alarm.betting import Alarm
 from foveal.errors import EnvironmentFault
 from foveal.monitoring import names
 from foveal.monitoring.names import Metric
-from foveal.monitoring.state import FolderState, LossLedger, spool_state
+from foveal.monitoring.state import FolderState, LossLedger, plain, spool_state
 
 if TYPE_CHECKING:
     from foveal.shipper import Shipped
@@ -37,6 +38,14 @@ _OF_THE_SHIPPER: dict[Metric, Callable[[Shipped], float]] = {
     names.SHIPPED_ENTRIES: lambda shipped: shipped.entries,
     names.TORN_FRAMES: lambda shipped: shipped.torn,
     names.SHIP_ERRORS: lambda shipped: shipped.errors,
+}
+
+
+#: Metrics of what a model's production is held against, and where they are read.
+_OF_AN_ALARM: dict[Metric, Callable[[Alarm], float]] = {
+    names.ALARM: lambda alarm: float(alarm.raised_at is not None),
+    names.ALARM_EVIDENCE: lambda alarm: alarm.power,
+    names.ALARM_SAMPLES: lambda alarm: alarm.seen,
 }
 
 
@@ -63,6 +72,9 @@ class SpoolCollector(Collector):
             yield _family(metric, [((state.model,), read(state)) for state in states])
         for metric, count in _OF_THE_SHIPPER.items():
             yield _family(metric, [((), count(self._shipped))])
+        alarms = [((plain(model),), alarm) for model, alarm in sorted(self._shipped.alarms.items())]
+        for metric, stands in _OF_AN_ALARM.items():
+            yield _family(metric, [(labels, stands(alarm)) for labels, alarm in alarms])
         yield _family(names.DROPPED, self._losses.totals(states).items())
 
 

@@ -127,6 +127,28 @@ SHIP_ERRORS = Metric(
     ("shipper",),
 )
 
+ALARM = Metric(
+    "foveal_gap_alarm",
+    "gauge",
+    "1 once production was unlike training (falsely with a probability of 1 in 100 at most), 0 before.",
+    ("shipper",),
+    per_model=True,
+)
+ALARM_EVIDENCE = Metric(
+    "foveal_gap_alarm_evidence",
+    "gauge",
+    "Evidence that production is unlike training, as a power of ten; the alarm is raised at 2.",
+    ("shipper",),
+    per_model=True,
+)
+ALARM_SAMPLES = Metric(
+    "foveal_gap_alarm_samples",
+    "gauge",
+    "Production samples that were held against the training samples of now.",
+    ("shipper",),
+    per_model=True,
+)
+
 METRICS: tuple[Metric, ...] = (
     CROPS_SPOOLED,
     DROPPED,
@@ -140,6 +162,9 @@ METRICS: tuple[Metric, ...] = (
     SHIPPED_ENTRIES,
     TORN_FRAMES,
     SHIP_ERRORS,
+    ALARM,
+    ALARM_EVIDENCE,
+    ALARM_SAMPLES,
 )
 
 #: How a kind's name grows into the series that Prometheus stores.

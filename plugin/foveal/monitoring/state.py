@@ -52,7 +52,7 @@ class FolderState:
     @property
     def model(self) -> str:
         """Name of the model, as text that can be written anywhere."""
-        return _plain(self.folder.name)
+        return plain(self.folder.name)
 
     @property
     def oldest_seconds(self) -> float:
@@ -110,7 +110,7 @@ class LossLedger:
         return dict(total)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Make text that can be written as UTF-8 and is no book, whatever a folder is called."""
     return text[:_LONGEST].encode("utf-8", "replace").decode()
 

@@ -69,6 +69,7 @@ def test_json_and_a_library_of_ones_choice(run, tmp_path, observe, name):
         "errors": 0,
         "still_open": 0,
         "dropped": {"quota": 1},
+        "alarms": {},
     }
     assert "1 samples were dropped by the workers so far: quota." in run(tmp_path / "x").stdout
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from foveal.alarm.betting import observe, start_alarm
 from foveal.errors import EnvironmentFault
 from foveal.monitoring.endpoint import SpoolCollector, metrics_served
 from foveal.monitoring.names import at
@@ -20,7 +21,8 @@ from foveal.servers.http import ask
 
 @pytest.fixture
 def shipped():
-    return SimpleNamespace(segments=7, samples=5, entries=9, torn=1, errors=2)
+    alarms = {"m": start_alarm([1.0, 2.0])}
+    return SimpleNamespace(segments=7, samples=5, entries=9, torn=1, errors=2, alarms=alarms)
 
 
 def scraped(url):
@@ -52,6 +54,23 @@ def test_every_metric_of_the_shipper_is_exposed(tmp_path, shipped):
         assert values(scraped(url)["foveal_shipped_samples"]) == {(): 6}
     with pytest.raises(EnvironmentFault):
         ask(url)
+
+
+def test_the_alarm_stands_where_it_stands_when_it_is_asked(tmp_path, shipped):
+    registry = CollectorRegistry()
+    registry.register(SpoolCollector(tmp_path, shipped))
+
+    def alarm():
+        names = ("foveal_gap_alarm", "foveal_gap_alarm_evidence", "foveal_gap_alarm_samples")
+        return [registry.get_sample_value(name, {"model": "m"}) for name in names]
+
+    assert alarm() == [0, pytest.approx(0), 0]
+    shipped.alarms["m"] = observe(start_alarm(range(100)), [1000.0] * 60)
+    raised, evidence, seen = alarm()
+    assert (raised, seen) == (1, 60)
+    assert evidence > 2
+    shipped.alarms = {}
+    assert alarm() == [None] * 3
 
 
 def test_a_spool_that_vanished_and_odd_names(tmp_path, shipped):

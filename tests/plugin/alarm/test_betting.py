@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
+from foveal.alarm.betting import LEVELS, STAKES, _payoffs, alarm_from_json, observe, start_alarm
 from foveal.errors import UsageError
-from foveal_audit.gaps.alarm import LEVELS, STAKES, _payoffs, alarm_from_json, observe, start_alarm
 
 ALPHA = 0.1
 
