@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foveal.commands import annotations as experts
 from foveal.commands import lifecycle
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     commands.command("list")(list_libraries)
     commands.command("show")(show)
     lifecycle.register(commands)
+    experts.register(commands)
     app.add_typer(commands, name="library")
 
 

@@ -39,6 +39,11 @@ class FeatureLibrary:
     def __repr__(self) -> str:
         return f"FeatureLibrary({self.feature!r} of {self.library.name!r}: {self._size:,} entries)"
 
+    def _repr_html_(self) -> str:
+        from foveal.library.notebook import feature_html  # noqa: PLC0415 - it brings torch along
+
+        return feature_html(self)
+
     def query(self) -> Query:
         """Give the entries as a query, to count, draw or read."""
         return self.library.query(feature=self.feature)

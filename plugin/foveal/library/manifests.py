@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,12 @@ class Added:
 
     def __add__(self, other: Added) -> Added:
         return Added(self.samples + other.samples, self.entries + other.entries)
+
+
+def described(counts: Mapping[Source, Added]) -> str:
+    """Say in one line what a library holds."""
+    samples = ", ".join(f"{count.samples:,} {source}" for source, count in counts.items()) or "0"
+    return f"{samples} samples, {sum(count.entries for count in counts.values()):,} entries"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from foveal.library.connection import Connection
 from foveal.library.feature import FeatureLibrary
 from foveal.library.links import Links
 from foveal.library.made import Made
-from foveal.library.manifests import Added
+from foveal.library.manifests import Added, described
 from foveal.library.neighbours import Neighbour, Neighbours
 from foveal.library.page import Page
 from foveal.library.query import Filter, Query, Time
@@ -63,10 +63,15 @@ class Library:
 
     def __repr__(self) -> str:
         try:
-            known = f"{_describe(self.counts()) if self.exists() else 'not made yet'}, at {self.uri}"
+            known = f"{described(self.counts()) if self.exists() else 'not made yet'}, at {self.uri}"
         except FovealError as fault:
             known = fault.fault
         return f"Library({self.name!r}: {known})"
+
+    def _repr_html_(self) -> str:
+        from foveal.library.notebook import library_html  # noqa: PLC0415 - it brings torch along
+
+        return library_html(self)
 
     def __getitem__(self, feature: str) -> FeatureLibrary:
         """Give one feature's library.
@@ -392,8 +397,3 @@ def _natural(feature: str) -> list[tuple[bool, int, str]]:
     """Order names as people do: fc1:2 before fc1:10."""
     words = re.findall(r"[0-9]+|[^0-9]+", feature)
     return [(not word.isdigit(), int(word) if word.isdigit() else 0, word) for word in words]
-
-
-def _describe(counts: Mapping[Source, Added]) -> str:
-    samples = ", ".join(f"{count.samples:,} {source}" for source, count in counts.items()) or "0"
-    return f"{samples} samples, {sum(count.entries for count in counts.values()):,} entries"
