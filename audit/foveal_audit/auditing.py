@@ -16,7 +16,7 @@ from foveal.features import CONTRIBUTION
 from foveal_audit.bench import find_readable
 from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence
-from foveal_audit.bundle.schema import Assessment, Findings, GapFinding
+from foveal_audit.bundle.schema import Assessment, Findings, GapFinding, Signal
 from foveal_audit.depicting import facet_evidence, gap_evidence
 from foveal_audit.engine.columns import open_evidence, read_examined, read_split
 from foveal_audit.engine.desk import READABLE
@@ -29,10 +29,11 @@ from foveal_audit.engine.work import Work
 from foveal_audit.examining import Examined, gather, node_rows
 from foveal_audit.gaps.finding import Gaps
 from foveal_audit.gaps.stating import state_gap
+from foveal_audit.gaps.worklist import worklist
 from foveal_audit.judgement.assessing import assess
 from foveal_audit.judgement.facet import Facet, Judged
 from foveal_audit.knowledge import NOTHING, Knowledge
-from foveal_audit.limits import limits, without_gaps
+from foveal_audit.limits import limits, unshown_concepts, what_was_missed, without_gaps
 from foveal_audit.provenance import config_record, environment_record, library_ref, model_ref
 from foveal_audit.reproducible import now, one_thread
 from foveal_audit.rois import require_known
@@ -136,7 +137,9 @@ class _Audit:
         judged, gaps = self._judge(examined)
         assessments = assess(judged, samples, self._model.sha256, self._model.labels, settings.seed)
         drawn = self._draw(assessments, examined)
-        findings, stated = self._findings(examined, assessments, gaps, drawn)
+        assessments = [_with_doses(one, drawn.get(one.feature)) for one in assessments]
+        missed = what_was_missed(judged, self._evidence)
+        findings, stated = self._findings(examined, assessments, gaps, drawn, missed)
         facets = [one.facet for one in judged]
         result = _result(findings, stated, assessments, facets, self._evidence, gaps, drawn)
         return Audited(result, {name: one.write for name, one in drawn.items()}, examined.units)
@@ -147,7 +150,8 @@ class _Audit:
         works = [self._work("units", [], feature=name) for name in features]
         (folders,) = self._engine.run([Job("finding units", works)], self._progress)
         self._inputs |= dict(zip(features, folders, strict=True))
-        return gather(self._evidence, {name: read_split(self._inputs[name]) for name in features})
+        splits = {name: read_split(self._inputs[name]) for name in features}
+        return gather(self._evidence, splits, self._settings.features)
 
     def _judge(self, examined: Examined) -> tuple[list[Judged], Gaps | None]:
         """Judge every facet and look for gaps, which do not depend on each other."""
@@ -174,7 +178,11 @@ class _Audit:
         kept = _ranked(assessments, examined)[: self._settings.generators]
         works = [
             self._work(
-                "generator", [name], feature=name, part=part, assessment=assessment.model_dump(mode="json")
+                "generator",
+                [name, "readable"],
+                feature=name,
+                part=part,
+                assessment=assessment.model_dump(mode="json"),
             )
             for assessment, (name, part) in kept
         ]
@@ -194,6 +202,7 @@ class _Audit:
         assessments: list[Assessment],
         gaps: Gaps | None,
         drawn: Mapping[str, Generated],
+        missed: Sequence[str],
     ) -> tuple[Findings, list[GapFinding]]:
         model, evidence = self._model, self._evidence
         stated = [state_gap(gap, evidence, model.sha256) for gap in gaps.found] if gaps else []
@@ -206,7 +215,12 @@ class _Audit:
             environment=environment_record(),
             seed=self._settings.seed,
             created=now(),
-            not_examined=[*examined.left_out, *self._not_examined(assessments, drawn)],
+            not_examined=[
+                *examined.left_out,
+                *self._not_examined(assessments, drawn),
+                *missed,
+                *unshown_concepts(gaps.not_shown if gaps else ()),
+            ],
             node_pipeline=node_rows(evidence, model.labels),
         )
         return findings, stated
@@ -219,6 +233,14 @@ class _Audit:
                 f"No generator learned the appearance of {without} features (settings, or too few crops)"
             )
         return lines
+
+
+def _with_doses(assessment: Assessment, drawn: Generated | None) -> Assessment:
+    """Add what was measured with its generator to a facet: it changes no verdict."""
+    if drawn is None or drawn.facet != assessment.facet:
+        return assessment
+    added = {name: Signal(value=one.value, p=one.p) for name, one in drawn.signals.items()}
+    return assessment.model_copy(update={"signals": {**assessment.signals, **added}})
 
 
 def _ranked(assessments: list[Assessment], examined: Examined) -> list[tuple[Assessment, tuple[str, int]]]:
@@ -254,7 +276,8 @@ def _result(
         gap_evidence(finding, gap, evidence.contribution, samples)
         for finding, gap in zip(stated, gaps.found, strict=True)
     ]
-    return AuditResult(findings, facets, pictures, _coverage_rows(evidence, gaps, stated))
+    orders = worklist(zip(stated, gaps.found, strict=True), int(samples.of("training").sum()))
+    return AuditResult(findings, facets, pictures, _coverage_rows(evidence, gaps, stated), orders)
 
 
 def _coverage_rows(evidence: Evidence, gaps: Gaps, stated: list[GapFinding]) -> list[CoverageRow]:

@@ -108,12 +108,6 @@ class ModelBench:
         """Ask the model: softmax over its outputs, float64 (n, classes)."""
         return np.asarray(_softmax(self.logits(samples), axis=1))
 
-    def probabilities_held(
-        self, changed: Sequence[Pixels], clean: Sequence[Pixels], windows: Sequence[Window], unit: Unit
-    ) -> NDArray[np.float64]:
-        """Give :meth:`logits_held` as probabilities."""
-        return np.asarray(_softmax(self.logits_held(changed, clean, windows, unit), axis=1))
-
     def spread(self, samples: Sequence[int]) -> NDArray[np.float64]:
         """Give the standard deviation of every class's centred logit over clean samples, (classes,).
 

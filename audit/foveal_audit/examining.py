@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.features import CONTRIBUTION, FeatureName
+from foveal.errors import UsageError
+from foveal.features import CONTRIBUTION, FeatureName, check_index
 from foveal_audit.bundle.schema import NodeRow
 from foveal_audit.judgement.facet import Facet
 from foveal_audit.judgement.verdict import THRESHOLDS
@@ -120,11 +121,7 @@ def facet_of(feature: str, windows: Windows, split: Split, part: int) -> Facet:
 
 
 def chosen_features(
-    counts: Mapping[str, int],
-    settings: AuditSettings,
-    *,
-    only: Sequence[str] = (),
-    order: Sequence[str] | None = None,
+    counts: Mapping[str, int], settings: AuditSettings, *, order: Sequence[str] | None = None
 ) -> tuple[list[str], list[str]]:
     """Choose what is examined: contribution windows, then nodes; and what is left.
 
@@ -133,10 +130,8 @@ def chosen_features(
     counts
         Number of entries of each recorded feature.
     settings
-        Says how many nodes.
-    only
-        Names and patterns of nodes, channels and classes to choose from (``fc1``, ``conv3:7``, ``class:*``);
-        by default all. Those that the library does not hold are passed over.
+        Says how many nodes, and which to choose from. Those named one by one come first and are all taken;
+        those that the library does not hold are passed over.
     order
         Nodes in the order in which they are chosen, as :func:`rank_nodes` gives it; by default those with
         most entries come first.
@@ -147,14 +142,55 @@ def chosen_features(
     """
     usual = sorted(counts.keys() - {CONTRIBUTION}, key=lambda name: (-counts[name], name))
     ranked = usual if order is None else list(dict.fromkeys([*order, *usual]))
-    nodes = [name for name in ranked if name in counts and _is_wanted(name, only)]
+    named = [name for name in _named(settings.features) if name in counts]
+    others = [name for name in ranked if name in counts and is_wanted(name, settings.features)]
+    nodes = list(dict.fromkeys([*named, *others]))[: max(settings.nodes, len(named))]
     first = [CONTRIBUTION] if counts.get(CONTRIBUTION) else []
-    return [*first, *nodes[: settings.nodes]], [name for name in usual if name not in nodes[: settings.nodes]]
+    return [*first, *nodes], [name for name in usual if name not in nodes]
 
 
-def _is_wanted(name: str, only: Sequence[str]) -> bool:
-    node, wanted = FeatureName.parse(name), [FeatureName.parse(text) for text in only]
-    return not only or any(one in (node, FeatureName(node.layer)) for one in wanted)
+def _named(features: Sequence[str]) -> list[str]:
+    """Give the nodes that are named one by one; contribution units have no names before they are found."""
+    names = [FeatureName.parse(text) for text in features]
+    return [str(name) for name in names if name.index is not None and name.layer != CONTRIBUTION]
+
+
+def is_wanted(name: str, features: Sequence[str]) -> bool:
+    """Tell whether a feature is one of those that names and patterns choose; without any all are."""
+    node, wanted = FeatureName.parse(name), [FeatureName.parse(text) for text in features]
+    return not features or any(one in (node, FeatureName(node.layer)) for one in wanted)
+
+
+def require_recorded(
+    features: Sequence[str], counts: Mapping[str, int], activations: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """Refuse names and patterns of what was never recorded; a node that never fired is none of these.
+
+    Parameters
+    ----------
+    features
+        As a person wrote them.
+    counts
+        Number of entries of each recorded feature.
+    activations
+        Per layer the value of every node for each sample, (samples, nodes).
+
+    Raises
+    ------
+    UsageError
+        A layer was not recorded (those that were are named), or has no such node.
+    """
+    layers = dict.fromkeys([CONTRIBUTION, *(FeatureName.parse(name).layer for name in counts), *activations])
+    for name in map(FeatureName.parse, features):
+        if name.layer not in layers:
+            raise UsageError(
+                f"Feature '{name}' cannot be audited: the library holds nothing of {name.layer!r}, only of "
+                f"{', '.join(layers)}",
+                f"Name one of these, or collect again with '{name}' among the features of the model's "
+                "configuration",
+            )
+        if name.layer in activations:
+            check_index(name, activations[name.layer].shape[1])
 
 
 def rank_nodes(libraries: Mapping[str, Windows], samples: Samples, number: int) -> list[str]:
@@ -186,18 +222,29 @@ def rank_nodes(libraries: Mapping[str, Windows], samples: Samples, number: int) 
 
 def examine(evidence: Evidence, settings: AuditSettings) -> Examined:
     """Choose the facets to judge: all contribution units, then the nodes whose libraries differ most."""
-    order = rank_nodes(evidence.nodes, evidence.samples, settings.nodes)
+    wanted = {name: own for name, own in evidence.nodes.items() if is_wanted(name, settings.features)}
+    order = rank_nodes(wanted, evidence.samples, settings.nodes)
     splits = {
         name: split_contribution(evidence.contribution, evidence.samples, settings.seed)
         if name == CONTRIBUTION
         else split_node(evidence.nodes[name], settings.seed)
         for name in chosen_features(evidence.counts, settings, order=order)[0]
     }
-    return gather(evidence, splits)
+    return gather(evidence, splits, settings.features)
 
 
-def gather(evidence: Evidence, splits: Mapping[str, Split]) -> Examined:
-    """Gather the parts that are large enough to be judged, and say what is left out."""
+def gather(evidence: Evidence, splits: Mapping[str, Split], features: Sequence[str] = ()) -> Examined:
+    """Gather the parts that are large enough to be judged, and say what is left out.
+
+    Parameters
+    ----------
+    evidence
+        What the library holds.
+    splits
+        How the windows of each examined feature were split.
+    features
+        Names and patterns that the features were chosen from; empty for all.
+    """
     places: list[tuple[str, int]] = []
     left_out = (
         [] if CONTRIBUTION in splits else ["Contribution units: the library holds no contribution windows"]
@@ -212,7 +259,10 @@ def gather(evidence: Evidence, splits: Mapping[str, Split]) -> Examined:
             left_out.append(
                 f"{split.parts - len(large)} {what} with fewer than {THRESHOLDS.fewest} training entries"
             )
-    left_out += [*_not_chosen(evidence.counts, splits), *_doubtful(splits, places)]
+    asked = {name: count for name, count in evidence.counts.items() if is_wanted(name, features)}
+    left_out += _not_chosen(asked, splits)
+    left_out += [*_not_asked(evidence.counts, asked), *_empty(features, evidence.counts)]
+    left_out += _doubtful(splits, places)
     facets = [facet_of(name, evidence.of(name), splits[name], part) for name, part in places]
     return Examined(facets, _units(evidence, splits), left_out, places)
 
@@ -224,6 +274,17 @@ def _not_chosen(counts: Mapping[str, int], splits: Mapping[str, Split]) -> list[
     fewest = min((counts[name] for name in splits if name != CONTRIBUTION), default=0)
     why = "with fewer entries" if counts[rest[0]] <= fewest else "with fewer entries, or like those examined"
     return [f"{len(rest)} nodes {why} ({', '.join(rest)})"]
+
+
+def _not_asked(counts: Mapping[str, int], asked: Mapping[str, int]) -> list[str]:
+    """Say what was left out because somebody chose; contribution windows are always examined."""
+    rest = sorted(counts.keys() - {CONTRIBUTION} - asked.keys(), key=FeatureName.parse)
+    return [f"{len(rest)} nodes that were not asked for ({', '.join(rest)})"] if rest else []
+
+
+def _empty(features: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+    """Name the nodes that were asked for and have nothing to be judged by."""
+    return [f"{name}: the library holds no entry of it" for name in _named(features) if name not in counts]
 
 
 def _doubtful(splits: Mapping[str, Split], places: Sequence[tuple[str, int]]) -> list[str]:

@@ -8,7 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal import Library
+from foveal_audit.judgement.facet import Judged
+from foveal_audit.judgement.irrelevance import is_property
 from foveal_audit.judgement.learned import has_learned
+from foveal_audit.judgement.power import power_sentence
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.windows import Evidence, Samples
 
@@ -49,6 +52,36 @@ def limits(
         *_files(evidence.samples, readable),
         *_training(evidence.samples, labels),
         *_dead_layers(evidence),
+    ]
+
+
+def what_was_missed(judged: Sequence[Judged], evidence: Evidence) -> list[str]:
+    """Say which artefacts the causal tests would miss; nothing where the model has learned nothing.
+
+    Parameters
+    ----------
+    judged
+        What was measured of all facets and of properties of whole pictures.
+    evidence
+        What the library holds.
+    """
+    samples = evidence.samples
+    if not has_learned(samples):
+        return []
+    pastes = [one.paste for one in judged if one.paste is not None and not is_property(one.signals)]
+    if not pastes:
+        return ["Artefacts: no facet could be tested, one of any size and prevalence would be missed"]
+    training = samples.of("training")
+    shown = np.unique(evidence.contribution.owner[training[evidence.contribution.owner]])
+    return [power_sentence(len(shown), pastes)]
+
+
+def unshown_concepts(names: Sequence[str]) -> list[str]:
+    """Name the concepts about which nothing can be said."""
+    return [
+        f"Concept {name!r}: neither training nor production shows it, or its exemplars are cut otherwise "
+        "than the model's windows are"
+        for name in names
     ]
 
 

@@ -54,7 +54,7 @@ def library_ref(library: Library, model: AuditedModel, evidence: Evidence) -> Li
 def config_record(settings: AuditSettings, model: AuditedModel, knowledge: Knowledge = NOTHING) -> Config:
     """Write down all settings and thresholds, and their hash."""
     content: dict[str, object] = {
-        "audit": asdict(settings),
+        "audit": asdict(settings) | {"features": list(settings.features)},
         "thresholds": dict(as_record()),
         "fusion": FUSION.record(),
         "model_config_sha256": model.config.sha256,

@@ -23,6 +23,9 @@ class AuditSettings:
         A kind of :data:`foveal_audit.generators.KINDS`.
     generator_steps
         Learning steps of a generator; None for the kind's own.
+    features
+        Names and patterns of the nodes, channels and classes to choose from (``fc1``, ``conv3:7``,
+        ``class:*``); empty for all. Those named one by one are all examined, however many ``nodes`` says.
     """
 
     seed: int = 0
@@ -31,6 +34,7 @@ class AuditSettings:
     generators: int = 8
     generator_kind: str = "pca-vae"
     generator_steps: int | None = None
+    features: tuple[str, ...] = ()
 
 
 #: Fewer pairs, nodes and generators: for a first look, and for machines that are in a hurry.

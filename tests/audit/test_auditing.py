@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,33 @@ def test_what_was_not_examined_is_said(audited):
     assert any(line.endswith("contribution units with fewer than 20 training entries") for line in lines)
     assert any(line.startswith("1 nodes with fewer entries (fc1:") for line in lines)
     assert any(line.startswith("No generator learned the appearance of ") for line in lines)
+
+
+def test_what_would_have_been_missed_is_said(audited):
+    (line,) = [line for line in audited.result.findings.not_examined if "would be missed" in line]
+    assert re.fullmatch(
+        r"With crops of 200 training samples an artefact that changes the probability by 0\.\d0 and has a "
+        r"prevalence below \d+\.\d% would be missed with probability 0\.4 or more; one that changes it by "
+        r"0\.05, whatever its prevalence, with 0\.\d\d or more",
+        line,
+    )
+    idle = [one for one in audited.result.findings.assessments if one.verdict == "not_relied_on"]
+    tested = [one for one in idle if one.effects.paste]
+    assert all("pasted crops would have shown an effect" in one.counter_evidence[-1] for one in tested)
+
+
+def test_kept_features_with_a_generator_are_walked(audited):
+    drawn = {one.feature for one in audited.result.findings.assessments} & set(audited.generators)
+    walked = {
+        one.feature
+        for one in audited.result.findings.assessments
+        for name in one.signals
+        if name.startswith("generator_slope:")
+    }
+    assert walked == drawn == set(audited.generators)
+    for one in audited.result.findings.assessments:
+        for name, signal in one.signals.items():
+            assert not name.startswith("generator_") or 0 < signal.p <= 1
 
 
 def test_pictures_belong_to_their_assessments(audited):

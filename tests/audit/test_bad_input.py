@@ -58,6 +58,10 @@ def test_too_few_entries(library, tmp_path):
     assert "6 training samples: fewer than 20 decide nothing" in findings.not_examined
     assert any(line.endswith("with fewer than 20 training entries") for line in findings.not_examined)
     assert findings.assessments == []
+    assert (
+        "Artefacts: no facet could be tested, one of any size and prevalence would be missed"
+        in findings.not_examined
+    )
 
 
 def test_one_class_only(library, tmp_path):

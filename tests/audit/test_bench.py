@@ -123,10 +123,10 @@ def test_a_unit_is_held_inside_its_window_only(samples):
     bench = ModelBench(audited(TriggerNet()), samples)
     clean, changed = [bench.pixels(20)], [bench.pixels(0)]
     unit = Unit("contribution:0", "relu", (0,), local=True)
-    there = bench.probabilities_held(changed, clean, [BRIGHT_BOX], unit)
-    elsewhere = bench.probabilities_held(changed, clean, [(14, 14, 22, 22)], unit)
-    np.testing.assert_allclose(there, bench.probabilities(clean), atol=1e-6)
-    np.testing.assert_allclose(elsewhere, bench.probabilities(changed), atol=1e-6)
+    there = bench.logits_held(changed, clean, [BRIGHT_BOX], unit)
+    elsewhere = bench.logits_held(changed, clean, [(14, 14, 22, 22)], unit)
+    np.testing.assert_allclose(there, bench.logits(clean), atol=1e-6)
+    np.testing.assert_allclose(elsewhere, bench.logits(changed), atol=1e-6)
 
 
 def test_a_node_without_a_grid_is_held_whole(samples):
@@ -135,12 +135,12 @@ def test_a_node_without_a_grid_is_held_whole(samples):
     clean, changed = picture(np.random.default_rng(1), 1), picture(np.random.default_rng(2), 0)
     windows = [CORNER] * 70
     everything = Unit("fc1", "fc1", (0, 1, 2), local=False)
-    held = bench.probabilities_held([changed] * 70, [clean] * 70, windows, everything)
-    np.testing.assert_allclose(held, np.repeat(bench.probabilities([clean]), 70, axis=0), atol=1e-6)
+    held = bench.logits_held([changed] * 70, [clean] * 70, windows, everything)
+    np.testing.assert_allclose(held, np.repeat(bench.logits([clean]), 70, axis=0), atol=1e-6)
     nothing = Unit("fc1", "fc1", (), local=False)
     np.testing.assert_allclose(
-        bench.probabilities_held([changed], [clean], windows[:1], nothing),
-        bench.probabilities([changed]),
+        bench.logits_held([changed], [clean], windows[:1], nothing),
+        bench.logits([changed]),
         atol=1e-6,
     )
 
@@ -159,7 +159,7 @@ def test_hooks_go_even_when_the_model_fails(samples):
     bench = ModelBench(model, samples)
     unit = Unit("contribution:0", "relu", (5,), local=True)  # no such channel
     with pytest.raises(IndexError):
-        bench.probabilities_held([bench.pixels(0)], [bench.pixels(1)], [(0, 0, 8, 8)], unit)
+        bench.logits_held([bench.pixels(0)], [bench.pixels(1)], [(0, 0, 8, 8)], unit)
     assert hooks(model.module) == 0
 
 
@@ -170,5 +170,5 @@ def test_in_place_layers_do_not_spoil_what_is_held(samples):
     clean, changed = [picture(np.random.default_rng(3), 1)[:16, :16]], [picture(np.random.default_rng(4), 0)]
     object.__setattr__(bench._transform, "size", (16, 16))
     unit = Unit("contribution:0", "conv3", tuple(range(6)), local=False)
-    held = bench.probabilities_held(changed, clean, [(0, 0, 8, 8)], unit)
-    np.testing.assert_allclose(held, bench.probabilities(clean), atol=1e-6)
+    held = bench.logits_held(changed, clean, [(0, 0, 8, 8)], unit)
+    np.testing.assert_allclose(held, bench.logits(clean), atol=1e-6)

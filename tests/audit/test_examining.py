@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from synthetic_library import make_samples, make_windows, noise_crop, stripes_crop
 
+from foveal.errors import UsageError
 from foveal_audit.examining import (
     Split,
     chosen_features,
@@ -17,6 +18,7 @@ from foveal_audit.examining import (
     gather,
     node_rows,
     rank_nodes,
+    require_recorded,
     split_node,
 )
 from foveal_audit.judgement.surroundings import surroundings
@@ -69,16 +71,50 @@ def test_without_libraries_to_compare_the_nodes_with_most_entries_are_chosen():
     [
         (("fc1",), ["fc1:0", "fc1:2"]),
         (("fc1:*",), ["fc1:0", "fc1:2"]),
-        (("fc1:2", "class:*"), ["class:1", "fc1:2"]),
+        (("fc1:2", "class:*"), ["fc1:2", "class:1"]),
         (("conv:3", "conv:9"), ["conv:3"]),
         ((), ["class:1", "conv:3", "fc1:0", "fc1:2"]),
     ],
 )
 def test_layers_nodes_channels_and_classes_can_be_chosen(only, nodes):
     counts = {"contribution": 9, "fc1:0": 5, "fc1:2": 4, "class:1": 7, "conv:3": 6}
-    chosen, left = chosen_features(counts, AuditSettings(), only=only)
+    chosen, left = chosen_features(counts, AuditSettings(features=only))
     assert chosen == ["contribution", *nodes]
     assert set(left) == counts.keys() - {"contribution"} - set(nodes)
+
+
+def test_nodes_that_are_named_one_by_one_are_all_examined():
+    counts = {"fc1:0": 9, "fc1:1": 8, "fc1:2": 4}
+    for nodes in (0, 1):
+        settings = AuditSettings(nodes=nodes, features=("fc1:2", "fc1:1"))
+        assert chosen_features(counts, settings) == (["fc1:2", "fc1:1"], ["fc1:0"])
+    assert chosen_features(counts, AuditSettings(nodes=2, features=("fc1", "fc1:2")))[0] == ["fc1:2", "fc1:0"]
+
+
+def test_what_was_not_asked_for_and_what_was_and_is_not_there_are_said():
+    held = evidence(nodes=(30, 50, 22))
+    examined = examine(held, AuditSettings(features=("fc1:0", "fc1:2", "fc1:8", "contribution")))
+    assert [facet.unit.name for facet in examined.facets] == ["contribution:0", "fc1:0", "fc1:2"]
+    assert examined.left_out[1:] == [
+        "1 nodes that were not asked for (fc1:1)",
+        "fc1:8: the library holds no entry of it",
+    ]
+
+
+def test_layers_that_were_not_recorded_and_nodes_that_there_are_not_are_refused():
+    held = evidence(nodes=(30,))
+    require_recorded(("fc1:2", "fc1", "contribution:3", "class:1"), {"class:0": 3}, held.activations)
+    with pytest.raises(UsageError) as caught:
+        require_recorded(("fc2:*",), held.counts, held.activations)
+    assert caught.value.fault == (
+        "Feature 'fc2' cannot be audited: the library holds nothing of 'fc2', only of contribution, fc1"
+    )
+    assert caught.value.mend == (
+        "Name one of these, or collect again with 'fc2' among the features of the model's configuration"
+    )
+    with pytest.raises(UsageError) as caught:
+        require_recorded(("fc1:3",), held.counts, held.activations)
+    assert caught.value.fault == "Feature 'fc1:3' is out of range: layer 'fc1' has 3 nodes"
 
 
 def test_an_order_comes_before_the_number_of_entries():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.schema import Assessment, EntryRef, Findings, GapFinding
+from foveal_audit.bundle.worklist import Order
 
 #: Pixels of one crop: height, width, channels (1 grey, 3 RGB or 4 RGBA).
 Crop = NDArray[np.uint8]
@@ -64,3 +65,4 @@ class AuditResult:
     facets: Sequence[FacetEvidence] = ()
     gaps: Sequence[GapEvidence] = ()
     coverage: Sequence[CoverageRow] = field(default=())
+    worklist: Sequence[Order] = field(default=())

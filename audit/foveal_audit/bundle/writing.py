@@ -13,6 +13,7 @@ from foveal.errors import EnvironmentFault, UsageError
 from foveal_audit.bundle.coverage import coverage_csv
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.manifest import MANIFEST, load_private_key, manifest_path, write_manifest
+from foveal_audit.bundle.worklist import WORKLIST, worklist_csv
 
 FINDINGS = "findings.json"
 COVERAGE = "coverage.csv"
@@ -141,7 +142,11 @@ def _replace(out: Path, folder: Path) -> None:
 
 
 def _write_files(result: AuditResult, folder: Path, documents: Mapping[str, Document]) -> None:
-    texts = {FINDINGS: result.findings.to_json(), COVERAGE: coverage_csv(result.coverage)}
+    texts = {
+        FINDINGS: result.findings.to_json(),
+        COVERAGE: coverage_csv(result.coverage),
+        WORKLIST: worklist_csv(result.worklist),
+    }
     texts |= {name: document(result) for name, document in documents.items()}
     for name, text in texts.items():
         (folder / name).write_bytes(text.encode("utf-8", "backslashreplace"))

@@ -32,59 +32,78 @@ class FailOn(str, Enum):
     SUSPECTED = "suspected"
 
 
+ModelArgument = Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")]
+OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="BUNDLE", help="The folder to write.")]
+LibraryOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The library; by default the model's name.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Source of all chance.")]
+QuickOption = Annotated[bool, typer.Option("--quick", help="Fewer tests, nodes and generators.")]
+FeaturesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Nodes, channels and classes to examine: fc1, fc1:7, layer4:12, class:*; by default those whose "
+        "libraries differ most. Separate by commas, or repeat.",
+        show_default=False,
+    ),
+]
+PlanOption = Annotated[
+    bool, typer.Option("--plan", help="Measure a sample, say what the audit would take, and stop.")
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on from what an audit that was cut off had finished.")
+]
+ExecutorOption = Annotated[
+    str, typer.Option(metavar="local|ray", help="Where the work is done.", show_default=True)
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Worker processes; by default as many as cores.", show_default=False),
+]
+ConceptsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Known concepts: a folder each, with 5 exemplars or more.", show_default=False
+    ),
+]
+RoisOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="CSV path,y0,x0,y1,x1: where the outcome lies.", show_default=False),
+]
+FailOnOption = Annotated[FailOn, typer.Option(help="Exit with 1 at findings of this verdict or a surer one.")]
+PreviousOption = Annotated[
+    Path | None, typer.Option(help="Bundle of the audit that this one follows.", show_default=False)
+]
+KeyOption = Annotated[
+    Path | None, typer.Option(help="PEM file with an Ed25519 key to sign with.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command("audit")(audit)
 
 
 def audit(
-    model: Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="BUNDLE", help="The folder to write.")],
+    model: ModelArgument,
+    out: OutOption,
     *,
-    library: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The library; by default the model's name.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Source of all chance.")] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer tests, nodes and generators.")] = False,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Measure a sample, say what the audit would take, and stop.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from what an audit that was cut off had finished.")
-    ] = False,
-    executor: Annotated[
-        str, typer.Option(metavar="local|ray", help="Where the work is done.", show_default=True)
-    ] = "local",
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Worker processes; by default as many as cores.", show_default=False),
-    ] = None,
-    concepts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Known concepts: a folder each, with 5 exemplars or more.",
-            show_default=False,
-        ),
-    ] = None,
-    rois: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="CSV path,y0,x0,y1,x1: where the outcome lies.", show_default=False
-        ),
-    ] = None,
-    fail_on: Annotated[
-        FailOn, typer.Option(help="Exit with 1 at findings of this verdict or a surer one.")
-    ] = FailOn.NEVER,
-    previous: Annotated[
-        Path | None, typer.Option(help="Bundle of the audit that this one follows.", show_default=False)
-    ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="PEM file with an Ed25519 key to sign with.", show_default=False)
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    library: LibraryOption = None,
+    seed: SeedOption = 0,
+    quick: QuickOption = False,
+    features: FeaturesOption = None,
+    plan: PlanOption = False,
+    resume: ResumeOption = False,
+    executor: ExecutorOption = "local",
+    jobs: JobsOption = None,
+    concepts: ConceptsOption = None,
+    rois: RoisOption = None,
+    fail_on: FailOnOption = FailOn.NEVER,
+    previous: PreviousOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Find what MODEL relies on and what it never learned, and write the evidence to BUNDLE.
 
@@ -95,24 +114,19 @@ def audit(
     from foveal.archives import load_model  # noqa: PLC0415 - start-up stays light
     from foveal.library import Library  # noqa: PLC0415
     from foveal.library.connection import quiet  # noqa: PLC0415
-    from foveal_audit.settings import QUICK, AuditSettings  # noqa: PLC0415
 
     quiet()
-    knowledge = _knowledge(rois, concepts)
+    knowledge, settings = _knowledge(rois, concepts), _settings(quick, seed, features)
     audited = load_model(model)
-    settings = replace(QUICK if quick else AuditSettings(), seed=seed)
     asked = Library(library or audited.name)
     if plan:
         _tell_plan(audited, asked, settings, jobs, as_json=as_json)
         return
+    how = _How(knowledge, resume, executor, jobs, previous, key)
     with _kept(out):
-        how = _How(knowledge, resume, executor, jobs, previous, key)
         published = _run(audited, asked, settings, out, how)
-    findings = published.findings
-    if published.warning:
-        typer.echo(f"foveal: warning: {published.warning}", err=True)
-    typer.echo(_as_json(findings, out, published.url) if as_json else _as_text(findings, out, published.url))
-    if any(finding.verdict in _FAILING[fail_on.value] for finding in findings.findings):
+    _tell(published, out, as_json=as_json)
+    if any(finding.verdict in _FAILING[fail_on.value] for finding in published.findings.findings):
         raise typer.Exit(1)
 
 
@@ -126,6 +140,16 @@ class _How:
     jobs: int | None
     previous: Path | None
     key: Path | None
+
+
+def _settings(quick: bool, seed: int, features: list[str] | None) -> AuditSettings:
+    """Say how thorough the audit is; a name that is none is told before anything is loaded."""
+    from foveal.features import FeatureName  # noqa: PLC0415 - start-up stays light
+    from foveal_audit.settings import QUICK, AuditSettings  # noqa: PLC0415
+
+    names = [FeatureName.parse(name) for text in features or () for name in text.split(",")]
+    base = QUICK if quick else AuditSettings()
+    return replace(base, seed=seed, features=tuple(dict.fromkeys(map(str, names))))
 
 
 def _knowledge(rois: Path | None, concepts: Path | None) -> Knowledge:
@@ -212,6 +236,14 @@ def _kept(out: Path) -> Iterator[None]:
         if has_work(out):
             typer.echo(f"foveal: {words}", err=True)
         raise
+
+
+def _tell(published: Published, out: Path, *, as_json: bool) -> None:
+    """Say what was found, and where all of it is."""
+    if published.warning:
+        typer.echo(f"foveal: warning: {published.warning}", err=True)
+    words = _as_json if as_json else _as_text
+    typer.echo(words(published.findings, out, published.url))
 
 
 def _as_json(findings: Findings, out: Path, url: str) -> str:

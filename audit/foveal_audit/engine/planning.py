@@ -25,6 +25,7 @@ from foveal_audit.examining import (
     Split,
     chosen_features,
     gather,
+    require_recorded,
     split_contribution,
     split_node,
 )
@@ -32,12 +33,16 @@ from foveal_audit.gaps.finding import find_gaps
 from foveal_audit.judgement.facet import Facet, judge
 from foveal_audit.judgement.surroundings import surroundings
 from foveal_audit.judgement.verdict import THRESHOLDS
+from foveal_audit.judgement.walking import walk_axes
+from foveal_audit.judging_properties import judge_properties
+from foveal_audit.properties.measuring import measure as measure_properties
 from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import Evidence, EvidenceReader, Windows
 
-#: Windows that are drawn of contributions, and of each of so many nodes; facets that are judged.
-_DRAWN, _DRAWN_OF_NODE, _NODES, _JUDGED = 1000, 200, 2, 2
+#: Windows that are drawn of contributions, and of each of so many nodes; facets that are judged; pictures
+#: whose properties are measured.
+_DRAWN, _DRAWN_OF_NODE, _NODES, _JUDGED, _MEASURED = 1000, 200, 2, 2, 500
 
 _Made = TypeVar("_Made")
 
@@ -108,8 +113,11 @@ def measure(model: AuditedModel, library: Library, settings: AuditSettings, jobs
     """
     with one_thread(), TemporaryDirectory(prefix="foveal-plan-") as scratch:
         sample = _Sample(model, library, settings, Path(scratch))
-        stages = (sample.reading, sample.units, sample.judging, sample.gaps, sample.generators)
-        return Plan(tuple(stage() for stage in stages), jobs)
+        return Plan(tuple(getattr(sample, stage)() for stage in _STAGES), jobs)
+
+
+#: The stages in their order; how each is measured is said by the method of its name.
+_STAGES = ("reading", "units", "judging", "properties", "gaps", "generators")
 
 
 class _Sample:
@@ -119,6 +127,7 @@ class _Sample:
         self._model, self._settings, self._scratch = model, settings, scratch
         self._opening, self._reader = _timed(lambda: EvidenceReader(library, model.sha256))
         counts = self._reader.counts
+        require_recorded(settings.features, counts, self._reader.activations)
         self._examined = chosen_features(counts, settings)[0]
         drawn = [name for name in self._examined if name == CONTRIBUTION]
         drawn += [name for name in self._examined if name != CONTRIBUTION][:_NODES]
@@ -202,6 +211,23 @@ class _Sample:
         seconds = each * self._facets + hashing * len(samples) / max(len(owners), 1)
         return Row("judging facets", self._facets, seconds, 2000 * self._facets, f"{len(chosen)} facets")
 
+    def properties(self) -> Row:
+        """Look for properties in some pictures; the tests cost the same however many pictures there are."""
+        samples = self._reader.samples
+        trained = np.flatnonzero(samples.of("training"))
+        places = np.linspace(0, len(trained) - 1, min(_MEASURED, len(trained))).astype(np.int64)
+        readable = self._readable([int(row) for row in trained[places]])
+        rows = np.flatnonzero(readable).tolist()
+        bench = ModelBench(self._model, samples, readable)
+        measuring, _ = _timed(lambda: measure_properties(bench, rows))
+        around = surroundings(self._evidence, self._settings)
+        # What was read is known by now: the rest is the search and its tests, or measuring over again.
+        again, _ = _timed(lambda: measure_properties(bench, rows))
+        whole, found = _timed(lambda: judge_properties(around, bench, np.random.default_rng(0)))
+        seconds = measuring * len(trained) / max(len(rows), 1) + max(whole - again, 0.0)
+        what = f"{len(rows)} of {len(trained)} pictures"
+        return Row("looking for properties", 1, seconds, 2000 * len(found), what)
+
     def _readable(self, rows: list[int]) -> NDArray[np.bool_]:
         samples = self._reader.samples
         found = np.zeros(len(samples), dtype=bool)
@@ -223,7 +249,7 @@ class _Sample:
         return Row("looking for gaps", 1, seconds * share, disk, f"{len(owner)} windows")
 
     def generators(self) -> Row:
-        """Learn the generator of the sample's largest facet, and write it."""
+        """Learn the generator of the sample's largest facet, write it, and walk its axes."""
         facets = sorted(self._gathered.facets, key=lambda facet: -len(facet.windows))
         number = min(self._settings.generators, len({facet.unit.name for facet in facets}) and self._facets)
         if not number:
@@ -236,10 +262,15 @@ class _Sample:
         return Row("learning appearances", number, seconds * number, 2 * size_of(folder) * number, what)
 
     def _generate(self, facet: Facet, folder: Path) -> bool:
-        drawn = draw_generator(facet.windows, self._reader.samples, self._model, self._settings, facet.unit)
-        if drawn is not None:
-            drawn.write(folder)
-        return drawn is not None
+        samples = self._reader.samples
+        drawn = draw_generator(facet.windows, samples, self._model, self._settings, facet.unit)
+        if drawn is None:
+            return False
+        drawn.write(folder)
+        hosts = sorted({*facet.windows.owner.tolist(), *range(0, len(samples), 7)})
+        bench = ModelBench(self._model, samples, self._readable(hosts))
+        walk_axes(drawn.learned.generator, facet.windows, samples, bench, self._settings.seed)
+        return True
 
 
 def _timed(make: Callable[[], _Made]) -> tuple[float, _Made]:

@@ -10,7 +10,7 @@ from foveal import Library
 from foveal.archives import AuditedModel
 from foveal.features import CONTRIBUTION
 from foveal_audit.engine.columns import feature_folder, write_features, write_samples, write_windows
-from foveal_audit.examining import chosen_features, rank_nodes
+from foveal_audit.examining import chosen_features, is_wanted, rank_nodes, require_recorded
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import EvidenceReader, Windows
 
@@ -19,12 +19,13 @@ _WHAT = "reading the library"
 
 
 def reading_settings(library: Library, model: AuditedModel, settings: AuditSettings) -> dict[str, Any]:
-    """Say what the evidence depends on: the shards, by hashes of all they hold, and how many nodes count."""
+    """Say what the evidence depends on: the shards, by hashes of all they hold, and which nodes count."""
     shards = [shard for shard in library.shards() if shard["model_sha256"] == model.sha256]
     return {
         "library": library.name,
         "shards": {shard["name"]: [shard["sha256"], shard["files"]] for shard in shards},
         "nodes": settings.nodes,
+        "features": list(settings.features),
     }
 
 
@@ -36,9 +37,11 @@ def write_evidence(
     Raises
     ------
     UsageError
-        As :func:`foveal_audit.windows.read_evidence`.
+        As :func:`foveal_audit.windows.read_evidence`, and where the settings name features of a layer that
+        was not recorded.
     """
     reader = EvidenceReader(library, model_sha256)
+    require_recorded(settings.features, reader.counts, reader.activations)
     write_samples(reader.samples, reader.activations, folder)
     examined = _examined(reader, settings)
     write_features(reader.counts, examined, reader.left_out, folder)
@@ -51,7 +54,8 @@ def write_evidence(
 
 def _examined(reader: EvidenceReader, settings: AuditSettings) -> list[str]:
     """Choose what is examined: nodes by how much their libraries differ, which no crop is needed for."""
-    libraries = {name: reader.light(name) for name in reader.counts if name != CONTRIBUTION}
+    nodes = (name for name in reader.counts if name != CONTRIBUTION)
+    libraries = {name: reader.light(name) for name in nodes if is_wanted(name, settings.features)}
     order = rank_nodes(libraries, reader.samples, settings.nodes)
     return chosen_features(reader.counts, settings, order=order)[0]
 

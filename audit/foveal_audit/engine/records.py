@@ -38,7 +38,7 @@ def _judged_record(judged: Judged) -> dict[str, Any]:
     effects = {name: getattr(judged, name) for name in _EFFECTS}
     return {
         "outcome": judged.outcome,
-        "signals": {name: asdict(signal) for name, signal in judged.signals.items()},
+        "signals": _signal_records(judged.signals),
         **{name: None if effect is None else asdict(effect) for name, effect in effects.items()},
     }
 
@@ -50,8 +50,15 @@ def read_judged(folder: Path, facet: Facet) -> Judged:
 
 def _judged_from(content: Mapping[str, Any], facet: Facet) -> Judged:
     effects = {name: None if content[name] is None else Effect(**content[name]) for name in _EFFECTS}
-    signals = {name: Signal(**signal) for name, signal in content["signals"].items()}
-    return Judged(facet, content["outcome"], signals, **effects)
+    return Judged(facet, content["outcome"], _signals_from(content["signals"]), **effects)
+
+
+def _signal_records(signals: Mapping[str, Signal]) -> dict[str, dict[str, Any]]:
+    return {name: asdict(signal) for name, signal in signals.items()}
+
+
+def _signals_from(content: Mapping[str, Any]) -> dict[str, Signal]:
+    return {name: Signal(**signal) for name, signal in content.items()}
 
 
 def write_properties(judged: Sequence[Judged], folder: Path) -> None:
@@ -79,27 +86,30 @@ def _unit_from(record: Mapping[str, Any]) -> Unit:
 
 
 def write_gaps(gaps: Gaps, folder: Path) -> None:
-    """Write the gaps of a library, and the p-value of every production sample."""
+    """Write the gaps of a library, the p-value of every production sample, and the concepts not shown."""
     found = [{**vars(gap), **{name: getattr(gap, name).tolist() for name in _ROWS}} for gap in gaps.found]
-    (folder / _JSON).write_text(json.dumps(found, default=_plain))
+    content = {"found": found, "not_shown": list(gaps.not_shown)}
+    (folder / _JSON).write_text(json.dumps(content, default=_plain))
     np.savez(folder / _ARRAYS, p_values=gaps.p_values)
 
 
 def read_gaps(folder: Path) -> Gaps:
     """Read the gaps of a library."""
-    found = json.loads((folder / _JSON).read_text())
-    rows = [{name: np.array(gap[name], dtype=np.int64) for name in _ROWS} for gap in found]
+    content = json.loads((folder / _JSON).read_text())
+    rows = [{name: np.array(gap[name], dtype=np.int64) for name in _ROWS} for gap in content["found"]]
+    gaps = [Gap(**{**gap, **own}) for gap, own in zip(content["found"], rows, strict=True)]
     with np.load(folder / _ARRAYS) as arrays:
-        return Gaps([Gap(**{**gap, **own}) for gap, own in zip(found, rows, strict=True)], arrays["p_values"])
+        return Gaps(gaps, arrays["p_values"], tuple(content["not_shown"]))
 
 
-def write_generated(evidence: FacetEvidence, folder: Path) -> None:
-    """Write what a generator adds to the evidence of a facet."""
+def write_generated(evidence: FacetEvidence, signals: Mapping[str, Signal], folder: Path) -> None:
+    """Write what a generator adds to the evidence of a facet, and to its signals."""
     added = {one.name: getattr(evidence, one.name) for one in fields(evidence) if one.name not in _PLAIN}
     pictures = {name: value for name, value in added.items() if _are_arrays(value)}
     rest = {name: value for name, value in added.items() if name not in pictures}
     counts = {name: len(value) for name, value in pictures.items()}
-    (folder / _JSON).write_text(json.dumps({"fields": rest, "pictures": counts}, default=_plain))
+    content = {"fields": rest, "pictures": counts, "signals": _signal_records(signals)}
+    (folder / _JSON).write_text(json.dumps(content, default=_plain))
     np.savez(
         folder / _ARRAYS,
         **{f"{name}.{i}": one for name, all_ in pictures.items() for i, one in enumerate(all_)},
@@ -116,6 +126,8 @@ class Generated:
         The facet of its feature that it shows.
     fields
         What it adds to the facet's :class:`~foveal_audit.bundle.evidence.FacetEvidence`.
+    signals
+        What was measured with it, see :func:`foveal_audit.judgement.dose.walk_axes`.
     files
         Name and content of its own files, in memory: the folder that they come from may go before the bundle
         is written.
@@ -123,6 +135,7 @@ class Generated:
 
     facet: int
     fields: Mapping[str, Any]
+    signals: Mapping[str, Signal]
     files: Mapping[str, bytes]
 
     def write(self, folder: Path) -> None:
@@ -140,7 +153,8 @@ def read_drawn(folder: Path, facet: int) -> Generated | None:
     paths = [path for path in sorted(own.rglob("*")) if path.is_file()]
     with np.load(folder / _ARRAYS) as arrays:
         added = {**content["fields"], **_pictures(arrays, content["pictures"])}
-    return Generated(facet, added, {str(path.relative_to(own)): path.read_bytes() for path in paths})
+    files = {str(path.relative_to(own)): path.read_bytes() for path in paths}
+    return Generated(facet, added, _signals_from(content["signals"]), files)
 
 
 def _pictures(arrays: Mapping[str, NDArray[Any]], counts: Mapping[str, int]) -> dict[str, list[NDArray[Any]]]:

@@ -27,16 +27,20 @@ from foveal_audit.examining import facet_of, split_contribution, split_node
 from foveal_audit.gaps.concepts import read_concepts
 from foveal_audit.gaps.finding import find_gaps
 from foveal_audit.judgement.facet import Facet, judge
+from foveal_audit.judgement.walking import walk_axes
 from foveal_audit.judging_properties import judge_properties
 from foveal_audit.settings import AuditSettings
 
+#: Settings that say what is examined: a stage is told by other means.
+_CHOICE = ("nodes", "features", "generators")
+_GENERATOR = ("generator_kind", "generator_steps")
 #: Settings that change nothing in a stage: it never sees them.
 _UNUSED: Mapping[str, tuple[str, ...]] = {
-    "units": ("pairs", "nodes", "generators", "generator_kind", "generator_steps"),
-    "judging": ("nodes", "generators", "generator_kind", "generator_steps"),
-    "properties": ("nodes", "generators", "generator_kind", "generator_steps"),
-    "gaps": ("pairs", "nodes", "generators", "generator_kind", "generator_steps"),
-    "generator": ("pairs", "nodes", "generators"),
+    "units": (*_CHOICE, *_GENERATOR, "pairs"),
+    "judging": (*_CHOICE, *_GENERATOR),
+    "properties": (*_CHOICE, *_GENERATOR),
+    "gaps": (*_CHOICE, *_GENERATOR, "pairs"),
+    "generator": (*_CHOICE, "pairs"),
 }
 
 
@@ -97,9 +101,11 @@ def _generator(work: Work, desk: Desk, folder: Path) -> None:
     drawn = draw_generator(facet.windows, samples, desk.model, _settings(work), facet.unit)
     if drawn is None:
         return
+    bench = desk.bench(work.inputs)
+    doses = walk_axes(drawn.learned.generator, facet.windows, samples, bench, _settings(work).seed)
     assessment = Assessment.model_validate(work.settings["assessment"])
     shown = facet_evidence(assessment, facet.windows, samples, replace(drawn, facet=assessment.facet))
-    write_generated(shown, folder)
+    write_generated(shown, doses, folder)
     (folder / FILES).mkdir()
     drawn.write(folder / FILES)
 

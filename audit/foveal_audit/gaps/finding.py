@@ -68,10 +68,21 @@ class Gap:
 
 @dataclass(frozen=True)
 class Gaps:
-    """All gaps, and the p-value of every production sample in the order of the samples."""
+    """All gaps, and what could not be told.
+
+    Attributes
+    ----------
+    found
+        The gaps.
+    p_values
+        Of every production sample, in the order of the samples.
+    not_shown
+        Names of the concepts of which no window of training or production shows anything.
+    """
 
     found: list[Gap]
     p_values: NDArray[np.float64]
+    not_shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,9 +132,11 @@ def find_gaps(
     p_values = coverage(spaces, scene.windows.owner, training, production, np.random.default_rng(seed))
     gaps = [_described(group, scene) for group in _groups(scene)]
     gaps = _with_conjunctions(gaps, scene)
-    if concepts is not None and len(windows):
-        gaps = _with_concepts(gaps, find_concept_gaps(concepts, windows, samples, model, seed))
-    return Gaps(gaps, p_values)
+    if concepts is None or not len(windows):
+        return Gaps(gaps, p_values)
+    told = find_concept_gaps(concepts, windows, samples, model, seed)
+    not_shown = tuple(one.name for one in told if one.verdict == "not_shown")
+    return Gaps(_with_concepts(gaps, told), p_values, not_shown)
 
 
 def _scene(

@@ -9,6 +9,7 @@ import numpy as np
 
 from foveal_audit.bundle.identity import make_id
 from foveal_audit.bundle.schema import GapFinding
+from foveal_audit.bundle.worklist import WORKLIST
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.gaps.worklist import needed
 from foveal_audit.windows import Evidence
@@ -74,4 +75,7 @@ def _reasons(gap: Gap, evidence: Evidence) -> Iterator[str]:
     yield from gap.notes
     if gap.kind != "ignored_concept":
         number = needed(gap, int(samples.of("training").sum()))
-        yield f"About {number} more samples like them close the gap (training holds {gap.trained})."
+        yield (
+            f"About {number} more samples like them close the gap (training holds {gap.trained}): see "
+            f"{WORKLIST}."
+        )

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from foveal_audit.bundle.schema import GapFinding
+from foveal_audit.bundle.worklist import Order
 from foveal_audit.gaps.coverage import NEIGHBOURS
 from foveal_audit.gaps.finding import Gap
-
-COLUMNS = (
-    "gap",
-    "kind",
-    "action",
-    "needed",
-    "has",
-    "share_of_production",
-    "what",
-    "like",
-    "nearest_training",
-)
-_SHOWN = 3
 
 
 def needed_for_share(share: float, trained: int, training: int) -> int:
@@ -55,26 +40,8 @@ def needed(gap: Gap, training: int) -> int:
     return max(needed_for_share(gap.share, gap.trained, training), needed_for_coverage(gap.trained))
 
 
-@dataclass(frozen=True)
-class Order:
-    """One line of the worklist: what to get, how much of it, and what it looks like."""
-
-    finding: GapFinding
-    needed: int
-    has: int
-
-    def row(self) -> tuple[str, ...]:
-        """Give the line in the order of :data:`COLUMNS`."""
-        one = self.finding
-        what = "; ".join(f"{name} = {value}" for name, value in sorted(one.explained_by.items()))
-        like, nearest = one.samples[:_SHOWN], one.nearest_training[:_SHOWN]
-        share = f"{one.share_of_production:.4g}"
-        numbers = (str(self.needed), str(self.has), share)
-        return (one.id, one.gap, one.action, *numbers, what, " ".join(like), " ".join(nearest))
-
-
 def worklist(stated: Iterable[tuple[GapFinding, Gap]], training: int) -> list[Order]:
-    """List what to acquire, the largest share of production first.
+    """List what to acquire, the largest share of production first; what the model ignores no sample mends.
 
     Parameters
     ----------
@@ -83,14 +50,9 @@ def worklist(stated: Iterable[tuple[GapFinding, Gap]], training: int) -> list[Or
     training
         Number of training samples.
     """
-    orders = [Order(finding, needed(gap, training), gap.trained) for finding, gap in stated]
+    orders = [
+        Order(finding, needed(gap, training), gap.trained)
+        for finding, gap in stated
+        if gap.kind != "ignored_concept"
+    ]
     return sorted(orders, key=lambda one: (-one.finding.share_of_production, one.finding.id))
-
-
-def worklist_csv(orders: Iterable[Order]) -> str:
-    """Write the worklist as a table with a header."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows(one.row() for one in orders)
-    return text.getvalue()

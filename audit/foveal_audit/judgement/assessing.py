@@ -13,7 +13,6 @@ from scipy.stats import false_discovery_control
 from foveal.records import Source
 from foveal_audit.bundle.identity import make_id, six_digits
 from foveal_audit.bundle.schema import MAX_ENTRIES, Assessment, Effect, Effects, EntryRef, Signal
-from foveal_audit.judgement import signals as signal
 from foveal_audit.judgement import verdict
 from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.explaining import counter_evidence, reasons
@@ -21,6 +20,7 @@ from foveal_audit.judgement.facet import Judged
 from foveal_audit.judgement.fusion import FUSION, Fusion
 from foveal_audit.judgement.irrelevance import PROPERTY, is_property, log_odds
 from foveal_audit.judgement.learned import has_learned
+from foveal_audit.judgement.signals import Signal as Measure
 from foveal_audit.judgement.signals.metadata import COINCIDES, TIED
 from foveal_audit.judgement.verdict import Measured, Thresholds
 from foveal_audit.windows import WHOLE_PICTURE, Samples, Windows
@@ -72,7 +72,7 @@ def p_values(judged: Judged) -> PValues | None:
 _PROPERTY_NULLS = (PROPERTY, "property_purity", REMOVAL_MARGIN)
 
 
-def _p_of(signals: Mapping[str, signal.Signal], name: str) -> float:
+def _p_of(signals: Mapping[str, Measure], name: str) -> float:
     found = signals.get(name)
     return 1.0 if found is None or found.p is None else found.p
 

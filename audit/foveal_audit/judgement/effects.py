@@ -92,7 +92,7 @@ def measure_effects(
     donors = [place for place in placed if around.samples.predicted[place.sample] == outcome]
     if len(placed) < THRESHOLDS.fewest or min(len(hosts), len(foreign), len(donors)) < _FEWEST:
         return EffectsMeasured()
-    margin = Scale(bench.spread(_spaced(np.flatnonzero(usable))))
+    margin = Scale(bench.spread(spaced(np.flatnonzero(usable))))
     removed = remove(bench, placed, hosts, rng, around.pairs)
     pasted = transfer(bench, donors, foreign, outcome, rng, around.pairs)
     paste, in_margins = pasted.effect(outcome), pasted.effect(outcome, margin)
@@ -124,7 +124,7 @@ def _signal(effect: Effect) -> Signal:
     return Signal(effect.estimate, effect.p)
 
 
-def _spaced(rows: NDArray[np.int64]) -> list[int]:
+def spaced(rows: NDArray[np.int64]) -> list[int]:
     """Choose rows all over, the same for every facet."""
     places = np.linspace(0, len(rows) - 1, min(_SCALED, len(rows))).astype(np.int64)
     return [int(row) for row in rows[np.unique(places)]]

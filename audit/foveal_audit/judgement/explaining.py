@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from foveal_audit.bundle.schema import Assessment
+from foveal_audit.judgement.power import shown_chance
 from foveal_audit.judgement.signs import signs
 from foveal_audit.judgement.verdict import THRESHOLDS, Measured, Verdict, reliance, transfer
 
@@ -103,4 +104,14 @@ def counter_evidence(assessment: Assessment, measured: Measured, decided: Verdic
         lines.append("It looks like something burnt in: always the same, always at the same place.")
     if decided == "genuine" and 0 < transfer(measured) < reliance(measured) / 2:
         lines.append("Its crop alone moves the model less than taking it out does.")
-    return lines + _signs(assessment, decided, for_it=False)
+    return [*lines, *_signs(assessment, decided, for_it=False), *_power_lines(assessment, decided)]
+
+
+def _power_lines(assessment: Assessment, decided: Verdict) -> Iterator[str]:
+    """Say how large an effect would have been seen where none was."""
+    paste = assessment.effects.paste
+    if decided == "not_relied_on" and paste is not None and paste.pairs is not None:
+        yield (
+            f"Its {paste.pairs} pasted crops would have shown an effect of {THRESHOLDS.relied:.2f} with "
+            f"probability {shown_chance(paste.low, paste.high, paste.pairs):.2f}."
+        )

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from foveal.errors import EnvironmentFault, UsageError
 from foveal_audit.bundle.manifest import read_manifest, verify_manifest
 from foveal_audit.bundle.schema import Findings
+from foveal_audit.bundle.worklist import COLUMNS, WORKLIST, Order
 from foveal_audit.bundle.writing import generator_folder, write_bundle
 
 DOCUMENTS = {"report.html": lambda result: f"<p>{result.findings.summary.headline}</p>"}
@@ -40,6 +42,7 @@ def test_the_folder_is_laid_out_as_designed(result, tmp_path):
         "generators/contribution:12/card.json",
         "manifest.json",
         "report.html",
+        "worklist.csv",
     ]
     assert verify_manifest(out) == []
     assert Findings.model_validate_json((out / "findings.json").read_bytes()) == result.findings
@@ -47,6 +50,17 @@ def test_the_folder_is_laid_out_as_designed(result, tmp_path):
     rows = list(csv.DictReader((out / "coverage.csv").read_text().splitlines()))
     assert len(rows) == len(result.coverage)
     assert sum(row["gap_group"] == result.findings.gaps[0].id for row in rows) == 61
+
+
+def test_the_worklist_is_in_the_bundle_and_in_its_manifest(result, tmp_path):
+    (gap,) = result.findings.gaps
+    out = write(replace(result, worklist=[Order(gap, 305, 2)]), tmp_path / "bundle")
+    (row,) = csv.DictReader((out / WORKLIST).read_text().splitlines())
+    assert (row["gap"], row["needed"], row["has"], row["action"]) == (gap.id, "305", "2", "acquire")
+    assert row["like"].split() == gap.samples[:3]
+    (out / WORKLIST).write_text((out / WORKLIST).read_text().replace("305", "35"))
+    assert verify_manifest(out) == ["worklist.csv: altered"]
+    assert (write(result, tmp_path / "none") / WORKLIST).read_text() == ",".join(COLUMNS) + "\n"
 
 
 def test_equal_audits_give_equal_bundles(make_result, tmp_path):

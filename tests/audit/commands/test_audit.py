@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -11,9 +12,11 @@ import foveal_audit.settings
 from foveal.cli import build_app
 from foveal.errors import EnvironmentFault
 from foveal.library import Library
+from foveal.samples import encode_png
 from foveal_audit.bundle.manifest import verify_manifest
 from foveal_audit.commands.verify import check
 from foveal_audit.engine.workplace import workplace
+from foveal_audit.properties.facet import FIRST_NUMBER
 from foveal_audit.settings import AuditSettings
 
 
@@ -288,6 +291,7 @@ def test_a_plan_measures_and_does_nothing(run, tmp_path):
         "reading the library",
         "finding units",
         "judging facets",
+        "looking for properties",
         "looking for gaps",
         "learning appearances",
     ]
@@ -298,7 +302,79 @@ def test_a_plan_measures_and_does_nothing(run, tmp_path):
     assert told["jobs"] == 1
     assert told["seconds"] == pytest.approx(told["wait"])
     assert told["seconds"] == pytest.approx(sum(row["seconds"] for row in told["stages"]))
-    assert [row["pieces"] > 0 for row in told["stages"]] == [True, True, True, True, False]
+    stages = {row["stage"]: row for row in told["stages"]}
+    assert [row["pieces"] > 0 for row in stages.values()] == [True, True, True, True, True, False]
+    properties = stages["looking for properties"]
+    looked, of, trained, what = properties["measured"].split()
+    assert (of, what) == ("of", "pictures")
+    assert 0 < int(looked) <= int(trained)
+    assert properties["seconds"] > 0
+
+
+def test_features_can_be_chosen(run, tmp_path):
+    done = run("--features", "fc1:1,contribution", "--features", "fc1:1")
+    assert done.exit_code == 0, done.output
+    read = json.loads((tmp_path / "bundle" / "findings.json").read_text())
+    assert read["config"]["audit"]["features"] == ["fc1:1", "contribution"]
+    windows = [one["feature"] for one in read["assessments"] if one["facet"] < FIRST_NUMBER]
+    assert {name for name in windows if not name.startswith("contribution:")} == {"fc1:1"}
+    assert "2 nodes that were not asked for (fc1:0, fc1:2)" in read["not_examined"]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ("fc1:x", "Feature 'fc1:x' is not a name. Write LAYER:INDEX, LAYER, class:K or class:*"),
+        ("fc1:9", "Feature 'fc1:9' is out of range: layer 'fc1' has 3 nodes. Give an index from 0 to 2"),
+        (
+            "fc2",
+            (
+                "Feature 'fc2' cannot be audited: the library holds nothing of 'fc2', only of contribution, "
+                "fc1. Name one of these, or collect again with 'fc2' among the features of the model's "
+                "configuration"
+            ),
+        ),
+    ],
+)
+def test_features_that_there_are_not(run, tmp_path, features, message):
+    refused(run("--features", features), 2, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda _: None, "concepts is no folder. Name a folder with one folder per concept"),
+        (
+            lambda path: path.write_text("x"),
+            "concepts is no folder. Name a folder with one folder per concept",
+        ),
+        (
+            lambda path: path.mkdir(),
+            (
+                "concepts holds no folders. "
+                "Put the exemplars of each concept into a folder of its name: concepts/NAME/*.png"
+            ),
+        ),
+    ],
+)
+def test_what_holds_no_concepts_is_told_before_anything_is_done(run, tmp_path, make, message):
+    make(tmp_path / "concepts")
+    refused(run("--concepts", "concepts"), 2, message)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_concepts_that_nothing_shows_are_not_examined(run, tmp_path):
+    white = np.full((12, 12, 1), 255, np.uint8)
+    (tmp_path / "concepts" / "white").mkdir(parents=True)
+    for n in range(5):
+        (tmp_path / "concepts" / "white" / f"{n}.png").write_bytes(encode_png(white - np.uint8(n)))
+    assert run("--concepts", "concepts").exit_code == 0
+    read = json.loads((tmp_path / "bundle" / "findings.json").read_text())
+    assert (
+        "Concept 'white': neither training nor production shows it, or its exemplars are cut otherwise than "
+        "the model's windows are"
+    ) in read["not_examined"]
 
 
 def test_a_plan_of_an_unknown_library(run, planted_library):

@@ -62,9 +62,10 @@ def test_properties(tmp_path):
 def test_gaps(tmp_path):
     rows = np.array([4, 1])
     gap = Gap(rows, rows + 1, rows[:1], "network", "uncovered_group", 0.1, 3, 1e-9, {"site": "A"})
-    gaps = Gaps([gap], np.array([0.1, 1 / 3]))
+    gaps = Gaps([gap], np.array([0.1, 1 / 3]), ("ruler", "hair"))
     write_gaps(gaps, tmp_path)
     read = read_gaps(tmp_path)
+    assert read.not_shown == gaps.not_shown
     np.testing.assert_array_equal(read.p_values, gaps.p_values)
     for name, value in vars(gap).items():
         np.testing.assert_array_equal(vars(read.found[0])[name], value)
@@ -74,11 +75,12 @@ def test_gaps(tmp_path):
 
 def test_generated_pictures_and_files(tmp_path, result):
     plain = result.facets[0]
-    write_generated(plain, tmp_path)
+    signals = {"generator_slope:2": Signal(1 / 7, 1e-12), "generator_rank:2": Signal(-1.0, None)}
+    write_generated(plain, signals, tmp_path)
     (tmp_path / FILES).mkdir()
     (tmp_path / FILES / "weights").write_bytes(b"\0\1")
     read = read_drawn(tmp_path, 3)
-    assert read.facet == 3
+    assert (read.facet, read.signals) == (3, signals)
     bare = FacetEvidence(plain.assessment, plain.crops, plain.maps, plain.refs)
     for name, value in vars(replace(bare, **read.fields)).items():
         for one, other in zip(np.atleast_1d(value), np.atleast_1d(getattr(plain, name)), strict=True):

@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 from synthetic_library import make_samples, make_windows, noise_crop
 
+from foveal_audit.bundle.worklist import COLUMNS, worklist_csv
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.gaps.stating import state_gap
-from foveal_audit.gaps.worklist import (
-    COLUMNS,
-    needed,
-    needed_for_coverage,
-    needed_for_share,
-    worklist,
-    worklist_csv,
-)
+from foveal_audit.gaps.worklist import needed, needed_for_coverage, needed_for_share, worklist
 from foveal_audit.windows import Evidence
 
 
@@ -60,4 +54,17 @@ def test_the_largest_share_comes_first():
         "s0110 s0111 s0112",
         "s0000",
     ]
-    assert stated[1][0].reasons[-1] == "About 90 more samples like them close the gap (training holds 0)."
+    assert stated[1][0].reasons[-1] == (
+        "About 90 more samples like them close the gap (training holds 0): see worklist.csv."
+    )
+
+
+def test_more_samples_do_not_mend_what_the_model_ignores():
+    samples = make_samples(["training"] * 90 + ["production"] * 30)
+    windows = make_windows([noise_crop(np.random.default_rng(0)) for _ in range(120)])
+    ignored = Gap(
+        *[np.zeros(0, np.int64)] * 3, "exemplars", "ignored_concept", 0.0, 9, None, {"concept": "hair"}
+    )
+    stated = [(state_gap(one, Evidence(samples, windows, {}, {}), "f" * 64), one) for one in (ignored,)]
+    assert worklist(stated, 90) == []
+    assert "worklist" not in " ".join(stated[0][0].reasons)

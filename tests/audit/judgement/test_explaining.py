@@ -55,6 +55,16 @@ def test_a_suspect_with_everything_against_it():
     assert against == []
 
 
+def test_where_nothing_was_found_it_says_what_would_have_been():
+    found = assessment(removal=0.0, removal_low=-0.1)
+    paste = Effect(estimate=0.0, low=-0.05, high=0.05, pairs=64)
+    tested = found.model_copy(update={"effects": found.effects.model_copy(update={"paste": paste})})
+    line = "Its 64 pasted crops would have shown an effect of 0.05 with probability 0.50."
+    assert told(tested, "not_relied_on")[1][-1] == line
+    assert line not in told(tested, "genuine")[1]
+    assert line not in told(found, "not_relied_on")[1]  # an older record does not say how many pairs
+
+
 @pytest.mark.parametrize("weak", [{"removal_low": -0.1}, {"removal": 0.0001, "removal_low": 0.00001}])
 def test_what_speaks_against_a_flag(weak):
     """An effect that may be nothing, and one that is next to nothing however surely it is there."""

@@ -14,6 +14,7 @@ from foveal_audit.judgement.power import (
     enough_crops,
     paste_power,
     power_sentence,
+    shown_chance,
 )
 from foveal_audit.judgement.verdict import THRESHOLDS
 
@@ -73,12 +74,30 @@ def effects(reach, pairs=64):
 def test_it_says_below_which_prevalence_an_audit_is_blind():
     prevalence = blind_below(412, reach=0.02)
     assert power_sentence(412, effects(0.02)) == (
-        "With 412 crops an artefact that changes the probability by 0.05 and has a prevalence "
-        f"below {prevalence:.1%} would be missed with probability 0.4 or more."
+        "With crops of 412 training samples an artefact that changes the probability by 0.05 "
+        f"and has a prevalence below {prevalence:.1%} would be missed with probability 0.4 or more"
+    )
+
+
+def test_where_small_effects_are_never_seen_it_says_which_are():
+    prevalence, lost = blind_below(412, reach=0.1, effect=0.2), chance_missed(412, 1.0, reach=0.1)
+    assert blind_below(412, reach=0.1, effect=0.1) is None
+    assert power_sentence(412, effects(0.1)) == (
+        "With crops of 412 training samples an artefact that changes the probability by 0.20 "
+        f"and has a prevalence below {prevalence:.1%} would be missed with probability 0.4 or more; "
+        f"one that changes it by 0.05, whatever its prevalence, with {lost:.2f} or more"
     )
 
 
 def test_it_says_so_where_an_audit_is_blind_to_all():
-    said = power_sentence(412, effects(0.3))
-    assert said.startswith("With 412 crops an artefact that changes the probability by 0.05 would be missed")
-    assert said.endswith("or more, whatever its prevalence.")
+    lost = chance_missed(412, 1.0, reach=0.9, effect=0.4)
+    assert power_sentence(412, effects(0.9)) == (
+        "With crops of 412 training samples an artefact that changes the probability by 0.40 would be missed "
+        f"with probability {lost:.2f} or more, whatever its prevalence"
+    )
+
+
+def test_a_narrow_interval_would_have_shown_what_a_wide_one_hides():
+    assert shown_chance(0.0, 0.0, 64) == pytest.approx(1)
+    assert shown_chance(-0.05, 0.05, 64) == pytest.approx(0.5, abs=0.02)  # it reaches just as far
+    assert shown_chance(-0.3, 0.3, 64) < 0.1
