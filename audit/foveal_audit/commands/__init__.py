@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from foveal_audit.commands import audit, bench, compare, demo, verify
+from foveal_audit.commands import audit, bench, compare, demo, explore, export, verify
 
 
 def register(app: typer.Typer) -> None:
     """Add the audit's commands to the program."""
-    for command in (demo, audit, compare, verify, bench):
+    for command in (demo, audit, explore, compare, verify, export, bench):
         command.register(app)

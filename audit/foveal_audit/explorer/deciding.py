@@ -1,0 +1,94 @@
+"""Why one decision was made: what was kept of one request or sample, laid out where it was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from PIL import Image, ImageDraw
+
+from foveal.library import Library
+from foveal_audit.explorer.tiles import crop_picture, map_layer
+
+LONGEST = 420
+#: What is shown of a sample: all but its activations, which are many.
+_COLUMNS = ["sample", "row", "source", "time", "predicted", "scores", "model_sha256", "shape",
+            "label", "metadata"]  # fmt: skip
+_FIRM = (118, 118, 118)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One row of a request.
+
+    Attributes
+    ----------
+    sample
+        What was recorded, as a row of the library.
+    entries
+        Its entries, as rows of the library, the strongest first.
+    """
+
+    sample: Mapping[str, Any]
+    entries: Sequence[Mapping[str, Any]]
+
+    def scores(self, labels: Sequence[str]) -> list[tuple[str, float, float]]:
+        """Give class, score and probability, the most probable first."""
+        raw = np.asarray(self.sample["scores"], np.float64)
+        if not len(raw):
+            return []
+        spread = np.exp(raw - raw.max())
+        shares = spread / spread.sum()
+        names = [labels[at] if at < len(labels) else f"class {at}" for at in range(len(raw))]
+        return [(names[at], float(raw[at]), float(shares[at])) for at in np.argsort(-raw)]
+
+
+def decisions(library: Library, sample: str) -> list[Decision]:
+    """Find what is known of a request id or sample, one decision per row."""
+    samples = library.samples(columns=_COLUMNS)
+    own = samples.filter(pc.equal(samples["sample"], sample)).to_pylist()
+    if not own:
+        return []
+    rows = library.query(sample=sample).table().to_pylist()
+    rows.sort(key=lambda row: (-row["share"], row["id"]))
+    return [
+        Decision(one, [row for row in rows if (row["row"], row["source"]) == (one["row"], one["source"])])
+        for one in own
+    ]
+
+
+def frame(decision: Decision, features: Sequence[str] = ()) -> Image.Image | None:
+    """Lay the kept windows where they were seen, with their maps; what was not kept stays grey.
+
+    Parameters
+    ----------
+    features
+        Only entries of these.
+    """
+    shape = decision.sample["shape"]
+    if len(shape) != 3 or not all(shape[:2]):
+        return None
+    scale = LONGEST / max(shape[:2])
+    canvas = Image.new("RGB", (max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))), _FIRM)
+    for row in reversed(decision.entries):
+        if len(row["window"]) == 4 and (not features or row["feature"] in features):
+            _lay(canvas, row, scale)
+    return canvas
+
+
+def _lay(canvas: Image.Image, row: Mapping[str, Any], scale: float) -> None:
+    y0, x0, y1, x1 = (round(side * scale) for side in row["window"])
+    picture = crop_picture(row["crop"], row["id"])
+    size = (max(1, x1 - x0), max(1, y1 - y0))
+    if picture is None or size[0] > 2 * LONGEST or size[1] > 2 * LONGEST:
+        return
+    canvas.paste(picture.convert("RGB").resize(size, Image.Resampling.NEAREST), (x0, y0))
+    layer = map_layer(row["map"], row["map_shape"], picture.size)
+    if layer is not None:
+        fitted = layer.resize(size, Image.Resampling.BILINEAR)
+        faint = fitted.getchannel("A").point(lambda value: value * 0.55)
+        canvas.paste(fitted.convert("RGB"), (x0, y0), faint)
+    ImageDraw.Draw(canvas).rectangle((x0, y0, x1 - 1, y1 - 1), outline=(255, 255, 255))

@@ -1,0 +1,191 @@
+"""Routes that give pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from foveal.errors import UsageError, nearest
+from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
+from foveal_audit.explorer import deciding
+from foveal_audit.explorer.audits import Audit, differing, same, state, subjects, titled
+from foveal_audit.explorer.browsing import ORDERS, Browser
+from foveal_audit.explorer.exhibits import Exhibits
+from foveal_audit.explorer.features import feature_rows
+from foveal_audit.explorer.frames import Generators
+from foveal_audit.explorer.templates import render
+from foveal_audit.explorer.triage import queue
+from foveal_audit.report.bars import axis_of, bar
+
+PER_PAGE = 50
+_SIDES = 12
+
+
+class _Page(Protocol):
+    """Fills a page in; ``here`` is its place in the menu."""
+
+    def __call__(self, name: str, here: str, **context: object) -> HTMLResponse: ...
+
+
+def router(exhibits: Exhibits, generators: Generators, browser: Browser) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(default_response_class=HTMLResponse)
+
+    def page(name: str, here: str, **context: object) -> HTMLResponse:
+        audit = exhibits.audit
+        library = exhibits.library
+        shell = {
+            "here": here,
+            "name": exhibits.name,
+            "findings": exhibits.findings,
+            "audit_url": audit and (audit.url or same(audit, exhibits.others)),
+            "library_url": "" if library is None else library.url,
+        }
+        return HTMLResponse(render(name, **shell, **context))
+
+    _looking(routes, exhibits, generators, browser, page)
+    _judging(routes, exhibits, generators, page)
+    return routes
+
+
+def _looking(
+    routes: APIRouter, exhibits: Exhibits, generators: Generators, browser: Browser, page: _Page
+) -> None:
+    @routes.get("/")
+    def features(at: int = 0, find: str = "") -> HTMLResponse:
+        sizes = None
+        if exhibits.library is not None:
+            with exhibits.reading() as library:
+                sizes = library.features()
+        rows = [one for one in feature_rows(sizes, exhibits.findings, exhibits.said()) if find in one.name]
+        return page("features.html.j2", "features", rows=rows[at : at + PER_PAGE], total=len(rows), at=at,
+                    find=find, per_page=PER_PAGE)  # fmt: skip
+
+    @routes.get("/entries")
+    def entries(feature: str = "") -> HTMLResponse:
+        facets = (
+            [one for one in subjects(exhibits.findings) if isinstance(one, Assessment)]
+            if exhibits.findings
+            else []
+        )
+        with exhibits.reading() as library:
+            options = browser.options(library, feature)
+        return page(
+            "entries.html.j2", "entries", feature=feature, options=options, orders=list(ORDERS),
+            facets=[one for one in facets if feature and one.feature == feature],
+            said=exhibits.said().get(feature), sliders=generators.json(feature) if feature else None,
+        )  # fmt: skip
+
+    @routes.get("/why")
+    def why(request: str = "") -> HTMLResponse:
+        found: Sequence[deciding.Decision] = []
+        if request:
+            with exhibits.reading() as library:
+                found = deciding.decisions(library, request)
+        labels = exhibits.findings.model.labels if exhibits.findings else []
+        return page("why.html.j2", "why", request=request, found=found, labels=labels)
+
+    @routes.get("/compare")
+    def compare(a: str = "", b: str = "") -> HTMLResponse:
+        audits = exhibits.audits
+        now, before = _chosen(audits, a, 0), _chosen(audits, b, 1)
+        rows = list(differing(now.findings, before.findings)) if now and before else []
+        changes = [(*row, state(row[2], row[3])) for row in rows]
+        return page("compare.html.j2", "compare", audits=audits, now=now, before=before, rows=changes)
+
+
+def _judging(routes: APIRouter, exhibits: Exhibits, generators: Generators, page: _Page) -> None:
+    @routes.get("/finding/{id_}")
+    def finding(id_: str) -> HTMLResponse:
+        return page("finding.html.j2", "triage", **_case(exhibits, generators, id_))
+
+    @routes.get("/finding/{id_}/panel")
+    def panel(id_: str) -> HTMLResponse:
+        return HTMLResponse(render("panel.html.j2", **_case(exhibits, generators, id_)))
+
+    @routes.get("/triage")
+    def triage() -> HTMLResponse:
+        before = exhibits.others[0].findings if exhibits.others and not _same(exhibits) else None
+        cases = queue(exhibits.findings, exhibits.said(), before) if exhibits.findings else []
+        return page("triage.html.j2", "triage", cases=cases)
+
+    @routes.get("/log")
+    def log() -> HTMLResponse:
+        events = exhibits.annotations.events() if exhibits.library is not None else []
+        known = {event.id: event for event in events}
+        told = exhibits.said()
+        names = {one.id: titled(one) for one in subjects(exhibits.findings)} if exhibits.findings else {}
+        return page("log.html.j2", "log", events=events[::-1], known=known, names=names,
+                    split=[one for one in told.values() if one.disagreement],
+                    awaited=[one for one in told.values() if one.awaited])  # fmt: skip
+
+    @routes.get("/run/{run_id}")
+    def run(run_id: str) -> RedirectResponse:
+        """Lead from a run's id in MLflow to the comparison that shows it."""
+        return RedirectResponse(f"/compare?a={_chosen(exhibits.audits, run_id, 0, strict=True).key}", 303)
+
+
+def _same(exhibits: Exhibits) -> bool:
+    """Say whether the first other audit is the one that is shown, logged in MLflow."""
+    audit = exhibits.audit
+    return audit is not None and exhibits.others[0].findings.fingerprint == audit.findings.fingerprint
+
+
+def _chosen(audits: Sequence[Audit], key: str, default: int, strict: bool = False) -> Any:  # noqa: ANN401 - Audit | None
+    if not key and not strict:
+        return audits[default] if len(audits) > default else None
+    found = [one for one in audits if one.key == key]
+    if not found:
+        raise UsageError(f"There is no audit {key[:60]!r}", nearest(key, [one.key for one in audits]))
+    return found[0]
+
+
+def _case(exhibits: Exhibits, generators: Generators, id_: str) -> dict[str, Any]:
+    """Gather what the page of a facet or gap shows."""
+    one = exhibits.finding(id_)
+    if one is None:
+        known = [each.id for each in subjects(exhibits.findings)] if exhibits.findings else []
+        raise UsageError(f"There is no finding {id_[:40]!r}", nearest(id_, known))
+    said = exhibits.said().get(id_)
+    ids = _shown(exhibits, one)
+    feature = one.feature or ""
+    return {
+        "one": one,
+        "title": titled(one),
+        "is_gap": isinstance(one, GapFinding),
+        "said": said,
+        "ids": ids,
+        "effects": _effects(one) if isinstance(one, Assessment) else [],
+        "sliders": generators.json(feature) if isinstance(one, Assessment) else None,
+    }
+
+
+def _shown(exhibits: Exhibits, one: Assessment | GapFinding) -> list[str]:
+    """Name the entries to show: the strongest of a facet, and of a gap those of its samples."""
+    if isinstance(one, Assessment):
+        ranked = sorted(one.entries, key=lambda ref: -ref.activation)
+        return [ref.id for ref in ranked if ref.id][:_SIDES]
+    if exhibits.library is None:
+        return []
+    with exhibits.reading() as library:
+        found = [library.query(sample=name, feature=one.feature).ids()[:1] for name in one.samples[:_SIDES]]
+    return [id_ for ids in found for id_ in ids]
+
+
+def _effects(one: Assessment) -> list[dict[str, Any]]:
+    tests = one.effects
+    together: dict[str, list[Effect | None]] = {
+        "removal": [tests.removal, tests.paste],
+        "paste": [tests.removal, tests.paste],
+        "mediation": [tests.mediation],
+    }
+    rows: list[dict[str, Any]] = []
+    for name, axis in together.items():
+        effect = getattr(tests, name)
+        if effect is not None:
+            place = bar(effect, axis_of([each for each in axis if each is not None]))
+            rows.append({"name": name, "effect": effect, "bar": place})
+    return rows
