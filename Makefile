@@ -8,6 +8,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # One thread per process: more of them on busy cores cost several times as much.
 export OMP_NUM_THREADS ?= 1
+# Large tensors come from memory that is kept (glibc): mapped anew each time, training costs a third more.
+export MALLOC_MMAP_THRESHOLD_ ?= 268435456
+export MALLOC_TRIM_THRESHOLD_ ?= 536870912
 
 .PHONY: help setup peers demo test check test-full bench clean
 

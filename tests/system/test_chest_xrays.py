@@ -24,39 +24,57 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 LABELS = ("covid", "other")
 TIED_TO_SITE = "coincides_with:site"
+#: One X-ray of so many is taken, for so many passes of training; all of them on request.
+SIZES = [
+    pytest.param((2, 12), id="half"),
+    pytest.param((1, 25), id="all", marks=pytest.mark.full),
+]
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def size(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, size):
     return tmp_path_factory.mktemp("chest")
 
 
 @pytest.fixture(scope="module")
-def manifest(data):
-    return data / "chest-xray" / "manifest.csv"
+def rows(data, size):
+    """What the manifest says of the X-rays, with their files where they are."""
+    manifest = data / "chest-xray" / "manifest.csv"
+    taken = list(csv.DictReader(manifest.open()))[:: size[0]]
+    return [{**row, "path": manifest.parent / row["path"]} for row in taken]
 
 
 @pytest.fixture(scope="module")
-def accuracy(folder, models, manifest):
+def accuracy(folder, models, rows, size):
     """Train on the class alone, write the weights, and say how many of the X-rays are told right."""
-    rows = list(csv.DictReader(manifest.open()))
     transform = ImageTransform((96, 96), 1, (0.5,), (0.25,))
-    images = torch.stack([transform(read_image(manifest.parent / row["path"])) for row in rows])
+    images = torch.stack([transform(read_image(row["path"])) for row in rows])
     labels = np.array([LABELS.index(row["label"]) for row in rows])
     make = runpy.run_path(str(models / "xray_net.py"))["XrayNet"]
     with one_thread(), torch.no_grad():
         with torch.enable_grad():
-            network = train_classifier(make, images.numpy(), labels, epochs=25, seed=0, batch=32, rate=1e-3)
+            network = train_classifier(
+                make, images.numpy(), labels, epochs=size[1], seed=0, batch=32, rate=1e-3
+            )
         torch.save(network.state_dict(), folder / "weights.pt")
         return (network(images).argmax(dim=1).numpy() == labels).mean()
 
 
 @pytest.fixture(scope="module")
-def findings(folder, models, manifest, accuracy, typed):
+def findings(folder, models, rows, accuracy, typed):
+    with (folder / "training.csv").open("w", newline="") as stream:
+        table = csv.DictWriter(stream, rows[0])
+        table.writeheader()
+        table.writerows(rows)
     files = ("--model-file", models / "xray_net.py", "--weights", "weights.pt", "-o", "chest.mar")
     seen = ("--size", 96, "--channels", 1, "--mean", 0.5, "--std", 0.25, "--labels", ",".join(LABELS))
     typed(folder, "pack", *files, *seen)
-    typed(folder, "collect", "chest.mar", manifest, "--source", "training")
+    typed(folder, "collect", "chest.mar", "training.csv", "--source", "training")
     typed(folder, "audit", "chest.mar", "-o", "bundle", "--quick")
     return Findings.model_validate_json((folder / "bundle" / "findings.json").read_bytes())
 
