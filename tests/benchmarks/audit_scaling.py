@@ -1,9 +1,11 @@
 """What an audit costs as a library grows: CPU seconds of its stages on made-up evidence of 1k to 16k images.
 
     python tests/benchmarks/audit_scaling.py [--images 1000 2000 4000 8000 16000] [--nodes 4 8 16 32]
+        [--limits]
 
-The causal tests are not in it: their number per facet is fixed, whatever the size of the library. Nor is
-attribution, which `foveal collect` does before an audit.
+The causal tests are not in it: their number per facet is fixed, whatever the size of the library. With
+`--limits` it measures 2,500 images, and the maps of 16 nodes that `foveal collect` makes before an audit, and
+ends with 1 where either costs more than it may.
 """
 
 from __future__ import annotations
@@ -19,12 +21,18 @@ from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "networks"))
 
+import torch
 from planted import ShapesNet, audited
+from small_nets import PatentNet
 from synthetic_library import make_samples, make_windows
 
-from foveal_audit.examining import examine, surroundings
+from foveal.capture import NodeTarget, Tap, choose_layer
+from foveal_audit.bench import ModelBench
+from foveal_audit.examining import examine
 from foveal_audit.gaps.finding import find_gaps
 from foveal_audit.judgement.facet import judge
+from foveal_audit.judgement.surroundings import surroundings
+from foveal_audit.judging_properties import judge_properties
 from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import Evidence
@@ -32,6 +40,9 @@ from foveal_audit.windows import Evidence
 SIDE, CROP, CLASSES, KINDS, CHANNELS = 96, 32, 5, 20, 64
 #: A feature is present in this part of the images, as the default rule has it.
 PRESENT = 0.1
+#: CPU seconds that units and signals of 2,500 images may take, milliseconds that an image's 16 maps may take.
+UNITS_AND_SIGNALS, MAPS = 20, 6
+STAGES = ("units", "signals", "properties", "gaps")
 
 
 class NoFiles:
@@ -39,6 +50,14 @@ class NoFiles:
 
     def __init__(self, number):
         self.readable = np.zeros(number, dtype=bool)
+
+
+class DrawnPictures(ModelBench):
+    """A bench that draws noise, each picture its own, where another reads files."""
+
+    def _decode(self, sample):
+        noise = np.random.default_rng(sample).normal(128, 30, (SIDE, SIDE, 1))
+        return noise.clip(0, 255).astype(np.uint8)
 
 
 def crops(rng, number):
@@ -82,6 +101,11 @@ def measure(images, nodes):
         bench = NoFiles(images)
         for facet in examined.facets:
             timed(seconds, "signals", lambda: judge(facet, around, bench, np.random.default_rng(0)))  # noqa: B023
+        pictures = DrawnPictures(model, held.samples, np.ones(images, dtype=bool))
+        drawing = {}
+        timed(drawing, "drawing", lambda: [pictures._decode(n) for n in range(images)])
+        timed(seconds, "properties", lambda: judge_properties(around, pictures, np.random.default_rng(0)))
+        seconds["properties"] -= drawing["drawing"]
         timed(seconds, "gaps", lambda: find_gaps(held.contribution, held.samples, model, 0))
     return seconds, len(examined.facets)
 
@@ -99,25 +123,54 @@ def tell(line):
 
 
 def table(what, sizes, run):
-    tell(f"{what:>8} {'facets':>7} {'units':>8} {'signals':>8} {'gaps':>8} {'both/k':>8} {'peak MB':>8}")
+    heads = " ".join(f"{name:>10}" for name in (*STAGES, "all", "all/k"))
+    tell(f"{what:>8} {'facets':>7} {heads} {'peak MB':>8}")
     rows = []
     for size in sizes:
         seconds, facets = run(size)
-        both = seconds["units"] + seconds["signals"]
+        whole = sum(seconds.values())
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        rows.append([seconds["units"], seconds["signals"], seconds["gaps"], both])
-        figures = " ".join(f"{seconds[name]:8.2f}" for name in ("units", "signals", "gaps"))
-        tell(f"{size:8} {facets:7} {figures} {1000 * both / size:8.2f} {peak:8.0f}")
+        figures = [*(seconds[name] for name in STAGES), whole]
+        rows.append(figures)
+        told = " ".join(f"{figure:10.2f}" for figure in (*figures, 1000 * whole / size))
+        tell(f"{size:8} {facets:7} {told} {peak:8.0f}")
     if len(sizes) > 1:
         slopes = np.polyfit(np.log(sizes), np.log(np.maximum(rows, 1e-3)), 1)[0]
-        names = zip(("units", "signals", "gaps", "units + signals"), slopes, strict=True)
+        names = zip((*STAGES, "all"), slopes, strict=True)
         tell("CPU time grows as size to the power of: " + ", ".join(f"{n} {s:.2f}" for n, s in names))
+
+
+def limits():
+    """Say what the two limits are about and whether they hold."""
+    seconds, _ = measure(2500, 16)
+    both, maps = seconds["units"] + seconds["signals"], map_milliseconds()
+    tell(f"units and signals of 2500 images and 16 nodes: {both:.1f} CPU s, may be {UNITS_AND_SIGNALS}")
+    tell(f"maps of 16 nodes at {SIDE} pixels: {maps:.2f} CPU ms an image, may be {MAPS}")
+    return both <= UNITS_AND_SIGNALS and maps <= MAPS
+
+
+def map_milliseconds(batch=16, rounds=25):
+    """Give the CPU time of one image's forward and the maps of 16 nodes, the least of some rounds.
+
+    The least is what it takes: whatever else runs on the machine can only add to it.
+    """
+    x = torch.randn(batch, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    network = PatentNet().eval()
+    targets = [NodeTarget("fc1", node) for node in range(16)]
+    costs = []
+    with one_thread(), Tap(network, choose_layer(network, x), ["fc1"]) as tap:
+        for _ in range(rounds):
+            begun = time.process_time()
+            tap.forward(x).attribute(targets, "gradcam")
+            costs.append(1000 * (time.process_time() - begun) / batch)
+    return min(costs)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, nargs="*", default=[1000, 2000, 4000, 8000, 16000])
     parser.add_argument("--nodes", type=int, nargs="*", default=[4, 8, 16, 32])
+    parser.add_argument("--limits", action="store_true")
     given = parser.parse_args()
     measure(500, 2)  # what is imported and compiled at the first use is not counted
     if given.images:
@@ -126,7 +179,8 @@ def main():
     if given.nodes:
         tell("as features grow, 2000 images:")
         table("nodes", given.nodes, lambda nodes: measure(2000, nodes))
+    return 0 if not given.limits or limits() else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

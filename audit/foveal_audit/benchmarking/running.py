@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import foveal_audit
@@ -186,11 +188,24 @@ def _knowledge(tier: str, inputs: Path) -> Knowledge:
     return Knowledge(read_rois(inputs / ROIS), inputs / CONCEPTS) if tier in _WITH_EXPERTS else NOTHING
 
 
+@lru_cache(maxsize=1)
+def _empty_store() -> bytes:
+    """Make a tracking store once: MLflow takes seconds for each."""
+    from mlflow import MlflowClient  # noqa: PLC0415 - a second that only workers need
+
+    quiet()
+    with TemporaryDirectory(prefix="foveal-bench-") as folder:
+        file = Path(folder) / "mlflow.db"
+        MlflowClient(f"sqlite:///{file}").search_experiments(max_results=1)
+        return file.read_bytes()
+
+
 @contextmanager
 def _own_store(folder: Path) -> Iterator[str]:
     """Lend a tracking store and a cache for one trial; MLflow puts artifacts into the working folder."""
     folder.mkdir(parents=True)
     before, cache = Path.cwd(), os.environ.get("FOVEAL_CACHE_DIR")
+    (folder / "mlflow.db").write_bytes(_empty_store())
     os.chdir(folder)
     os.environ["FOVEAL_CACHE_DIR"] = str(folder / "cache")
     try:

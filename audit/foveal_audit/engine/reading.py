@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +43,20 @@ def write_evidence(
     reader = EvidenceReader(library, model_sha256)
     require_recorded(settings.features, reader.counts, reader.activations)
     write_samples(reader.samples, reader.activations, folder)
-    examined = _examined(reader, settings)
+    light = reader.all_windows(heavy=False)
+    examined = _examined(reader, light, settings)
     write_features(reader.counts, examined, reader.left_out, folder)
     tally = _Tally(sum(reader.counts.values()), progress)
     for name in {CONTRIBUTION: 0} | reader.counts:
-        pieces = reader.pieces(name, heavy=name in examined)
+        pieces = reader.pieces(name) if name in examined or name not in light else iter([light[name]])
         write_windows(tally.counted(pieces), feature_folder(folder, name))
     progress(_WHAT, tally.total, tally.total)
 
 
-def _examined(reader: EvidenceReader, settings: AuditSettings) -> list[str]:
+def _examined(reader: EvidenceReader, windows: Mapping[str, Windows], settings: AuditSettings) -> list[str]:
     """Choose what is examined: nodes by how much their libraries differ, which no crop is needed for."""
     nodes = (name for name in reader.counts if name != CONTRIBUTION)
-    libraries = {name: reader.light(name) for name in nodes if is_wanted(name, settings.features)}
+    libraries = {name: windows[name] for name in nodes if is_wanted(name, settings.features)}
     order = rank_nodes(libraries, reader.samples, settings.nodes)
     return chosen_features(reader.counts, settings, order=order)[0]
 

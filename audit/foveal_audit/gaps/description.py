@@ -19,7 +19,7 @@ from foveal.samples.images import Pixels
 from foveal_audit.gaps.embedding import CropEmbedder
 from foveal_audit.gaps.harmless import harmless_copy
 from foveal_audit.gaps.spaces import Floats, Space, standardised
-from foveal_audit.gaps.style import picture_style
+from foveal_audit.gaps.style import picture_styles
 from foveal_audit.units.appearance import resize_crop
 from foveal_audit.windows import Samples, Windows
 
@@ -29,20 +29,34 @@ _BINS = 16
 COPIED = 500
 #: Whole pictures are described where this part of each source can be read.
 _READABLE = 0.9
-#: Pictures that are in memory at a time.
-_AT_A_TIME = 64
+#: Pictures that are in memory, and crops that are described, at a time.
+_AT_A_TIME, _CROPS = 64, 256
 
 
 def intensities(images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Describe crops (n, C, h, w) in 0 to 1 by quantiles, histogram and mean edge of every channel."""
+    parts = [_intensities(images[start : start + _CROPS]) for start in range(0, len(images), _CROPS)]
+    return np.concatenate(parts)
+
+
+def _intensities(images: NDArray[np.float32]) -> NDArray[np.float32]:
     number, channels = images.shape[:2]
-    flat = images.reshape(number, channels, -1)
-    quantiles = np.quantile(flat, _QUANTILES, axis=2).transpose(1, 2, 0)
-    cells = np.minimum((flat * _BINS).astype(int), _BINS - 1)
-    histogram = np.stack([(cells == cell).mean(axis=2) for cell in range(_BINS)], axis=2)
-    edges = np.abs(np.diff(images, axis=2)).mean(axis=(2, 3))[..., None]
-    parts = [quantiles, np.sqrt(histogram), edges]
-    return np.concatenate([part.reshape(number, -1) for part in parts], axis=1).astype(np.float32)
+    flat = images.reshape(number * channels, -1)
+    quantiles = _quantiles(np.sort(flat, axis=1))
+    cells = np.minimum((flat * _BINS).astype(np.int64), _BINS - 1) + _BINS * np.arange(len(flat))[:, None]
+    counts = np.bincount(cells.ravel(), minlength=_BINS * len(flat)).reshape(len(flat), _BINS)
+    edges = np.abs(np.diff(images, axis=2)).mean(axis=(2, 3))
+    parts = [quantiles, np.sqrt(counts / max(flat.shape[1], 1)), edges.reshape(-1, 1)]
+    widths = (part.reshape(number, channels * part.shape[1]) for part in parts)
+    return np.concatenate(list(widths), axis=1).astype(np.float32)
+
+
+def _quantiles(ordered: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Interpolate between the ranks of rows in rising order as numpy does, which sorts them anew."""
+    places = np.array(_QUANTILES) * (ordered.shape[1] - 1)
+    below = np.floor(places).astype(np.int64)
+    low, high = ordered[:, below], ordered[:, np.minimum(below + 1, ordered.shape[1] - 1)]
+    return np.asarray(low + (high - low) * (places - below), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -157,7 +171,7 @@ def _described(
         own = [int(row) for row in rows[start : start + _AT_A_TIME]]
         pictures = [_picture(source, row) if seed is None else _copy(source, row, seed) for row in own]
         seen.append(embed(pictures, [source.samples.shapes[row] for row in own]))
-        style += [picture_style(picture) for picture in pictures]
+        style += picture_styles(pictures)
     widths = {len(one) for one in style}
     if len(widths) > 1:  # grey and colour pictures do not compare in style
         style = [np.zeros(1, dtype=np.float32)] * len(style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,15 @@ class Scale:
 PROBABILITY = Scale()
 
 
-def answers_once(bench: Bench, samples: Sequence[int]) -> Logits:
-    """Ask about clean samples by their numbers (n,), about each only once."""
-    numbers, places = np.unique(np.asarray(samples, dtype=np.int64), return_inverse=True)
-    return bench.logits([bench.pixels(int(number)) for number in numbers])[places]
+#: What each bench answered about clean samples, by their numbers.
+_ANSWERED: WeakKeyDictionary[Bench, dict[int, Logits]] = WeakKeyDictionary()
+
+
+def answers_once(bench: Bench, samples: Sequence[int] | NDArray[np.int64]) -> Logits:
+    """Ask about clean samples by their numbers (n,), about each only once as long as the bench lasts."""
+    known = _ANSWERED.setdefault(bench, {})
+    numbers = [int(number) for number in samples]
+    new = sorted(set(numbers) - known.keys())
+    if new:
+        known.update(zip(new, bench.logits([bench.pixels(number) for number in new]), strict=True))
+    return np.stack([known[number] for number in numbers])

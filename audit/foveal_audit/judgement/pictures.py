@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from foveal_audit.windows import Samples
 #: Side to which pictures are brought, cells per side, kinds of cells, and pictures that are looked at.
 _SIDE, CELLS, _WORDS, _MOST = 64, 16, 48, 800
 _STEP = _SIDE // CELLS
+#: Pictures that are described at a time.
+_AT_A_TIME = 32
 
 
 class Pictures:
@@ -48,8 +50,16 @@ class Pictures:
     @cached_property
     def cells(self) -> NDArray[np.float32]:
         """Describe every cell: colour, contrast and four directions of its lines, (n, 16, 16, 9)."""
-        described = [_describe(resize_crop(self._bench.pixels(int(row)), _SIDE)) for row in self.rows]
-        return np.stack(described) if described else np.zeros((0, CELLS, CELLS, 9), np.float32)
+        described = [np.zeros((0, CELLS, CELLS, 9), np.float32)]
+        for start in range(0, len(self.rows), _AT_A_TIME):
+            rows = self.rows[start : start + _AT_A_TIME]
+            described.append(_describe(np.stack([self._small(int(row)) for row in rows])))
+        return np.concatenate(described)
+
+    def _small(self, row: int) -> NDArray[np.float32]:
+        """Give a picture (3, 64, 64); of others than colour pictures the first channel three times."""
+        picture = resize_crop(self._bench.pixels(row), _SIDE)
+        return picture[:3] if len(picture) >= 3 else np.repeat(picture[:1], 3, axis=0)
 
     @cached_property
     def salience(self) -> NDArray[np.float32]:
@@ -79,26 +89,23 @@ class Pictures:
         return np.asarray(rows[:, :, None] & columns[:, None, :])
 
 
-def _describe(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe a picture (C, 64, 64) cell by cell, (16, 16, 9)."""
-    colour = picture[:3] if len(picture) >= 3 else np.repeat(picture[:1], 3, axis=0)
-    grey = colour.mean(axis=0)
-    down, right = np.gradient(grey)
+def _describe(colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Describe pictures (n, 3, 64, 64) cell by cell, (n, 16, 16, 9)."""
+    grey = colour.mean(axis=1)
+    down, right = np.gradient(grey, axis=(1, 2))
     strength = np.hypot(down, right)
     turn = (np.arctan2(down, right) % np.pi) * 4 / np.pi
     near = [
         np.maximum(0, 1 - np.minimum(np.abs(turn - k), 4 - np.abs(turn - k))) * strength for k in range(4)
     ]
-    means = _per_cell(np.stack([*colour, grey**2, *near]))
-    contrast = np.sqrt(np.maximum(means[3] - _per_cell(grey[None])[0] ** 2, 0))
-    return np.concatenate([means[:3], contrast[None], _summed(means[4:])]).transpose(1, 2, 0)
-
-
-def _summed(lines: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give lines in four directions and all together, (5, 16, 16)."""
-    return np.concatenate([lines, lines.sum(axis=0, keepdims=True)])
+    lines = _per_cell(np.stack(near, axis=1))
+    contrast = np.sqrt(np.maximum(_per_cell(grey**2) - _per_cell(grey) ** 2, 0))
+    parts = [_per_cell(colour), contrast[:, None], lines, lines.sum(axis=1, keepdims=True)]
+    return np.moveaxis(np.concatenate(parts, axis=1), 1, 3)
 
 
 def _per_cell(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    blocks = planes.reshape(len(planes), CELLS, _STEP, CELLS, _STEP)
-    return np.asarray(blocks.mean(axis=(2, 4)), dtype=np.float32)
+    """Take the means of the cells of planes (..., 64, 64), (..., 16, 16)."""
+    rows = reduce(np.add, [planes[..., step::_STEP] for step in range(_STEP)])
+    cells = reduce(np.add, [rows[..., step::_STEP, :] for step in range(_STEP)])
+    return np.asarray(cells / np.float32(_STEP**2), dtype=np.float32)

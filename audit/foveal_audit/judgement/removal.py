@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foveal.records import Window
 from foveal.samples.images import Pixels
-from foveal_audit.judgement.asking import PROBABILITY, Bench, Logits, Scale
+from foveal_audit.judgement.asking import PROBABILITY, Bench, Logits, Scale, answers_once
 from foveal_audit.judgement.filling import fill_from, fill_smoothly
 from foveal_audit.judgement.pairs import Effect, smaller, summarise
 from foveal_audit.judgement.places import Placed, control_window, cut, in_rounds, is_fresh, same_place
@@ -122,7 +122,7 @@ def _removed(
 
     facets = [placed.window for placed in chosen]
     return Removal(
-        bench.logits(samples),
+        answers_once(bench, [placed.sample for placed in chosen]),
         [(without(fill, facets), without(fill, controls)) for fill in (smoothly, from_neighbour)],
         np.array([placed.sample for placed in chosen], dtype=np.int64),
         others,

@@ -24,7 +24,7 @@ from foveal_audit.windows import Evidence, Samples
 GRID = 16
 #: The maps are those that the library's windows were cut from: what speaks for the predicted class.
 _METHOD = "hirescam"
-_BATCH = 64
+_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)

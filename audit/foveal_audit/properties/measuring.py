@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +14,9 @@ from foveal.samples.images import Pixels
 from foveal_audit.properties.families import FAMILIES
 from foveal_audit.properties.tiles import Batch, Floats, as_shares, is_measurable
 
-#: Values of a batch at most: statistics need several times that in memory.
-_VALUES = 1 << 21
+#: Values of a batch at most: statistics need several times that in memory. Values of pictures of many shapes
+#: that wait until there are enough of theirs.
+_VALUES, _HELD = 1 << 21, 1 << 26
 
 #: Per statistic float32 (n, tiles).
 Measured = dict[str, Floats]
@@ -42,22 +44,44 @@ def measure(bench: Pictures, samples: Sequence[int]) -> tuple[NDArray[np.int64],
     Positions in ``samples`` of those measured, int64 (m,), ascending, and per statistic float32 (m, tiles).
     Where channels differ between samples only statistics that all have are given.
     """
-    shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for place, sample in enumerate(samples):
-        shapes[bench.pixels(sample).shape].append(place)
-    chosen = [
-        one for shape, own in sorted(shapes.items()) if is_measurable(shape) for one in _cut(own, shape)
-    ]
-    found = [_statistics([bench.pixels(samples[place]) for place in places]) for places in chosen]
-    order = np.array([place for places in chosen for place in places], dtype=np.int64)
+    parts = sorted(_parts(bench, samples), key=lambda part: (part.shape, part.places))
+    found = [part.measured for part in parts]
+    order = np.array([place for part in parts for place in part.places], dtype=np.int64)
     rows = np.argsort(order)
     names = [name for name in found[0] if all(name in one for one in found)] if found else []
     return order[rows], {name: np.concatenate([one[name] for one in found])[rows] for name in names}
 
 
-def _cut(places: list[int], shape: Sequence[int]) -> list[list[int]]:
-    size = max(1, _VALUES // int(np.prod(shape)))
-    return [places[start : start + size] for start in range(0, len(places), size)]
+@dataclass(frozen=True)
+class _Part:
+    """Statistics of some pictures of one shape, and their places among the samples."""
+
+    shape: tuple[int, ...]
+    places: list[int]
+    measured: Measured
+
+
+def _parts(bench: Pictures, samples: Sequence[int]) -> Iterator[_Part]:
+    """Read every picture once; those of one shape are measured as soon as there are enough."""
+    waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = defaultdict(list)
+    held = 0
+    for place, sample in enumerate(samples):
+        pixels = bench.pixels(sample)
+        if not is_measurable(pixels.shape):
+            continue
+        waiting[pixels.shape].append((place, pixels))
+        held += pixels.size
+        full = len(waiting[pixels.shape]) >= max(1, _VALUES // pixels.size)
+        for shape in [pixels.shape] if full else list(waiting) if held > _HELD else []:
+            own = waiting.pop(shape)
+            held -= len(own) * own[0][1].size
+            yield _part(own)
+    yield from map(_part, waiting.values())
+
+
+def _part(read: Sequence[tuple[int, Pixels]]) -> _Part:
+    places, pictures = zip(*read, strict=True)
+    return _Part(pictures[0].shape, list(places), _statistics(pictures))
 
 
 def _statistics(pictures: Sequence[Pixels]) -> Measured:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal_audit.units.appearance import shifted_correlation
+from foveal_audit.units.appearance import Shifted
 from foveal_audit.units.clouds import Cloud, clouds_of, join_inseparable, separation
 from foveal_audit.units.contribution import choose_units, directions, fit_units
 from foveal_audit.units.facets import APART, by_size, split_each
@@ -139,7 +140,8 @@ def _join_twins(
     rng = np.random.default_rng(seed)
     numbers = range(int(pieces.max()) + 1)
     rows = [np.flatnonzero(pieces == number) for number in numbers]
-    crops = [detail[rng.choice(own, min(_COMPARED, len(own)), replace=False)] for own in rows]
+    chosen = [rng.choice(own, min(_COMPARED, len(own)), replace=False) for own in rows]
+    crops = [_Crops(detail[own]) for own in chosen]
     main = _main_classes(pieces, classes)
     leader = list(numbers)
     for a in numbers:
@@ -151,14 +153,34 @@ def _join_twins(
     return np.array(leader, dtype=np.int64)[pieces]
 
 
-def _are_twins(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
+class _Crops:
+    """Crops of a piece, prepared once for all pieces that they are held against."""
+
+    def __init__(self, detail: NDArray[np.float32]) -> None:
+        self._detail = detail
+
+    def __len__(self) -> int:
+        return len(self._detail)
+
+    @cached_property
+    def shifted(self) -> Shifted:
+        """The crops at every shift."""
+        return Shifted.of(self._detail)
+
+    @cached_property
+    def likeness(self) -> float:
+        """How much they are alike among themselves."""
+        match = self.shifted.correlation(self.shifted)
+        np.fill_diagonal(match, -1)
+        return _nearest(match)
+
+
+def _are_twins(a: _Crops, b: _Crops) -> bool:
     if min(len(a), len(b)) < 6:
         return False
-    match = shifted_correlation(np.concatenate([a, b]))
-    here, there = slice(0, len(a)), slice(len(a), None)
-    across = min(_nearest(match[here, there]), _nearest(match[there, here]))
+    across = min(_nearest(one.shifted.correlation(other.shifted)) for one, other in ((a, b), (b, a)))
     # Held against the more alike of the two: anything resembles blank tissue as much as tissue does itself.
-    return across >= _TWIN * max(_nearest(match[here, here]), _nearest(match[there, there]))
+    return across >= _TWIN * max(a.likeness, b.likeness)
 
 
 def _nearest(match: NDArray[np.float32]) -> float:

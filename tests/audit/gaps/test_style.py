@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from foveal_audit.gaps.harmless import harmless_copy
-from foveal_audit.gaps.style import picture_style
+from foveal_audit.gaps.style import picture_style, picture_styles
 
 
 def picture(channels=3, side=48):
@@ -37,6 +37,29 @@ def test_a_flat_picture_by_hand():
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_any_picture_is_described(shape, depth):
     assert np.isfinite(picture_style(np.full(shape, 7, depth))).all()
+
+
+def test_pictures_of_many_shapes_are_described_together_as_one_by_one():
+    rng = np.random.default_rng(2)
+    shapes = [(40, 40, 3), (20, 30, 1), (40, 40, 3), (300, 280, 4), (2, 9, 3), (300, 280, 4)]
+    depths = [np.uint8, np.uint8, np.uint16, np.uint8, np.uint16, np.uint8]
+    pictures = [
+        rng.integers(0, np.iinfo(depth).max, shape, dtype=depth)
+        for shape, depth in zip(shapes, depths, strict=True)
+    ]
+    for together, pixels in zip(picture_styles(pictures), pictures, strict=True):
+        np.testing.assert_allclose(together, picture_style(pixels), atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_colour_light_and_spread_are_those_of_the_sorted_pixels(depth):
+    pixels = np.random.default_rng(3).integers(0, np.iinfo(depth).max, (11, 13, 3), dtype=depth)
+    shares = pixels.reshape(-1, 3).astype(np.float64) / np.iinfo(depth).max
+    ordered, tinge = np.sort(shares, axis=0), np.sort(np.diff(shares, axis=1), axis=0)
+    ranks = np.rint(np.array([0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98]) * 142).astype(int)
+    wanted = [ordered[ranks].ravel(), shares.mean(axis=0), shares.std(axis=0), tinge[[14, 71, 128]].ravel()]
+    described = picture_style(pixels)
+    np.testing.assert_allclose(described[:33], np.concatenate(wanted), atol=1e-5)
 
 
 def test_noise_and_heavy_compression_show_and_slight_compression_hardly_does():

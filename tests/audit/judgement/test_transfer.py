@@ -62,7 +62,7 @@ def test_it_stops_where_nothing_is_left_to_learn_and_asks_every_host_once():
     bench = PatchBench()
     found = pasted(bench, hosts=HOSTS[:3], pairs=64)
     assert len(found.pairs) == 64  # three hosts are three independent pairs: too few to be sure early
-    assert bench.asked == 64 * 2 + 3 * 2
+    assert bench.asked == 64 * 2 + 3
     bench = PatchBench()
     assert len(pasted(bench, pairs=128).pairs) == 32
     assert bench.asked == 32 * 3
@@ -103,4 +103,7 @@ def test_every_clean_sample_is_asked_once():
     bench = PatchBench()
     answers = answers_once(bench, [3, 50, 3, 3, 50])
     assert bench.asked == 2
+    again = answers_once(bench, [50, 7, 3])
+    assert bench.asked == 3
     np.testing.assert_array_equal(answers, bench.logits([bench.pixels(n) for n in (3, 50, 3, 3, 50)]))
+    np.testing.assert_array_equal(again, bench.logits([bench.pixels(n) for n in (50, 7, 3)]))

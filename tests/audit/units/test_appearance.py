@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage.feature import hog
 
 from foveal_audit.units.appearance import (
+    Shifted,
     detail,
     gradients,
     luminance,
@@ -34,6 +36,28 @@ def naive_correlation(detail):
 def test_shifted_correlation_is_what_a_loop_finds():
     crops = np.random.default_rng(0).normal(size=(6, 32, 32)).astype(np.float32)
     np.testing.assert_allclose(shifted_correlation(crops), naive_correlation(crops), atol=1e-5)
+
+
+def test_crops_of_two_sets_are_correlated_as_in_one_set():
+    crops = np.random.default_rng(3).normal(size=(9, 32, 32)).astype(np.float32)
+    across = Shifted.of(crops[:4]).correlation(Shifted.of(crops[4:]))
+    np.testing.assert_allclose(across, shifted_correlation(crops)[:4, 4:], atol=1e-6)
+
+
+def awkward_crops():
+    """Noise, few levels (many slopes right between two orientations), edges, diagonals and nothing at all."""
+    rng = np.random.default_rng(4)
+    drawn = np.zeros((5, 3, 32, 32))
+    drawn[0, :, :, 16:], drawn[1, :, 16:], drawn[2], drawn[3] = 1, 0.5, np.eye(32), np.eye(32)[::-1]
+    parts = rng.random((70, 3, 32, 32)), rng.integers(0, 4, (70, 3, 32, 32)) / 3, drawn
+    return np.concatenate(parts).astype(np.float32)
+
+
+def test_gradients_are_those_of_scikit_image():
+    crops = awkward_crops()
+    wanted = [hog(one, 8, (8, 8), (1, 1)) for one in luminance(crops)]
+    np.testing.assert_allclose(gradients(crops), np.sqrt(wanted), atol=1e-6)
+    assert gradients(crops[:0]).shape == (0, 128)
 
 
 @pytest.mark.parametrize(("dy", "dx"), [(0, 0), (4, -6), (-2, 6)])

@@ -89,8 +89,7 @@ def recognised_without(asked: Question) -> Signal | None:
     target = asked.of_class[pictures.rows]
     if min((absent & target).sum(), (absent & ~target).sum(), len(shown)) < _TAUGHT:
         return None
-    nothing = np.zeros((len(pictures.rows), CELLS, CELLS), dtype=bool)
-    counts = _histogram(pictures, np.arange(len(pictures.rows)), nothing)
+    counts = asked.around.once("kinds of cells", lambda: _whole(pictures))
     learner = LogisticRegression(C=10, max_iter=200, class_weight="balanced")
     guessed = cross_val_predict(learner, counts[absent], target[absent], cv=3, method="decision_function")
     knows = float(roc_auc_score(target[absent], guessed))
@@ -107,6 +106,11 @@ def recognised_without(asked: Question) -> Signal | None:
     if ranked is None:
         return None
     return Signal(float(np.clip((ranked.value - 0.5) / (knows - 0.5), -1, 1.5)), ranked.p)
+
+
+def _whole(pictures: Pictures) -> NDArray[np.float64]:
+    nothing = np.zeros((len(pictures.rows), CELLS, CELLS), dtype=bool)
+    return _histogram(pictures, np.arange(len(pictures.rows)), nothing)
 
 
 def _histogram(

@@ -108,11 +108,11 @@ def test_hashes_do_not_mind_light(rng):
 
 
 def crop(values):
-    return np.asarray(values, dtype=np.float32)[None]
+    return looks.Drawn(np.asarray(values, dtype=np.float32)[None])
 
 
 def test_looks_by_hand():
-    flat, noise = crop(np.full((16, 16), 0.5)), np.random.default_rng(0).uniform(size=(1, 16, 16))
+    flat, noise = crop(np.full((16, 16), 0.5)), crop(np.random.default_rng(0).uniform(size=(16, 16)))
     bars = crop(np.tile((np.arange(16) // 4 % 2).astype(float), (16, 1)))
     slanted = crop(np.add.outer(np.arange(16), np.arange(16)) / 32)
     assert looks.flatness(flat) == looks.fewness(flat) == 1
@@ -127,7 +127,7 @@ def test_looks_by_hand():
     assert looks.two_tones(slanted) < 0.6
     assert looks.two_tones(flat) == 0
     assert looks.contrast(bars) == 0.5
-    assert looks.sharpness(noise.astype(np.float32)) > 5 * looks.sharpness(slanted)
+    assert looks.sharpness(noise) > 5 * looks.sharpness(slanted)
 
 
 def test_tiny_crops_look_like_nothing(rng):
