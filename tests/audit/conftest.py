@@ -118,7 +118,7 @@ def marker_facet(rng):
                 "position_lock": Signal(value=0.97, p=0.001),
                 "stamp_likeness": Signal(value=0.81, p=0.001),
                 "conditional_association:site": Signal(value=0.63, p=0.002),
-                "redundancy": Signal(value=0.22),
+                "recognised_without": Signal(value=0.92),
             },
             classes={"spiculated": 0.91, "lobulated": 0.06, "smooth": 0.03},
             reasons=[

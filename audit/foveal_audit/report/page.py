@@ -21,7 +21,7 @@ from foveal.records import SOURCES
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.summary import VERDICTS, plural
 from foveal_audit.bundle.writing import Document
-from foveal_audit.report import wording
+from foveal_audit.report import naming, properties, wording
 from foveal_audit.report.bars import percent_classes
 from foveal_audit.report.views import Density, make_page
 
@@ -106,11 +106,12 @@ def _templates() -> Environment:
         interval=wording.interval,
         window=wording.window,
         plural=plural,
-        signal=wording.signal,
+        signal=naming.signal,
+        times=wording.times,
         weblink=weblink,
         flat=lambda record: list(wording.flat(record)),
     )
-    environment.globals.update(words=wording, verdicts=VERDICTS, known_sources=SOURCES)
+    environment.globals.update(words=wording, properties=properties, verdicts=VERDICTS, known_sources=SOURCES)
     return environment
 
 

@@ -50,10 +50,19 @@ def cividis(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.stack(channels, -1).round().astype(np.uint8)
 
 
+def rgb(crop: Crop) -> Image.Image:
+    """Make a picture of a crop's pixels, as RGB."""
+    pixels = crop[..., 0] if crop.shape[2] == 1 else crop
+    return Image.fromarray(np.ascontiguousarray(pixels), _MODES[crop.shape[2]]).convert("RGB")
+
+
 def tile(crop: Crop) -> Image.Image:
     """Enlarge (or shrink) a crop to the shown size, as RGB."""
-    pixels = crop[..., 0] if crop.shape[2] == 1 else crop
-    image = Image.fromarray(np.ascontiguousarray(pixels), _MODES[crop.shape[2]]).convert("RGB")
+    return enlarged(rgb(crop))
+
+
+def enlarged(image: Image.Image) -> Image.Image:
+    """Enlarge (or shrink) a picture to the shown size of a crop."""
     size = _shown_size(image.size)
     grows = size[0] >= image.size[0]
     return image.resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.LANCZOS)

@@ -11,8 +11,14 @@ from PIL import Image
 from foveal_audit.bundle.evidence import AuditResult, Crop, FacetEvidence, GapEvidence
 from foveal_audit.bundle.schema import Assessment, Effect, EntryRef, Findings, GapFinding
 from foveal_audit.bundle.summary import plural
-from foveal_audit.report import pictures, wording
+from foveal_audit.bundle.worklist import Order
+from foveal_audit.report import pictures, properties, wording
+from foveal_audit.report.arguing import Case, case_of, start
 from foveal_audit.report.bars import Bar, axis_of, bar
+from foveal_audit.report.error_rates import ErrorRates, measured_rates
+from foveal_audit.report.mapping import MAPPING, Row
+from foveal_audit.report.naming import Term
+from foveal_audit.report.reasoning import Rule, why
 
 COLUMNS = 4
 #: Numbers in the window of a picture (a trace has two, a volume six).
@@ -41,7 +47,7 @@ class Picture:
 class EffectRow:
     """One causal test in words and as a bar."""
 
-    term: wording.Term
+    term: Term
     effect: Effect
     bar: Bar
 
@@ -51,12 +57,17 @@ class FacetView:
     """A facet as shown; pictures that do not exist are ``None``."""
 
     assessment: Assessment
+    is_property: bool
     statement: str
+    why: Sequence[str]
+    case: Case
     shown: int
     refs: Sequence[EntryRef]
     strip: Picture | None
     crops: Picture | None
     evidence: Picture | None
+    carried: Picture | None
+    carried_term: Term | None
     generated: Picture | None
     where: Picture | None
     place: str
@@ -70,6 +81,7 @@ class GapView:
     """A gap as shown."""
 
     finding: GapFinding
+    order: Order | None
     refs: Sequence[EntryRef]
     strip: Picture | None
     pairs: Picture | None
@@ -83,48 +95,62 @@ class Page:
     artefacts: Sequence[FacetView]
     gaps: Sequence[GapView]
     others: Sequence[FacetView]
+    rates: ErrorRates
+    mapping: Sequence[Row]
+    start: float
 
 
 def make_page(result: AuditResult, density: Density) -> Page:
     """Draw everything, in the order of the findings."""
     findings = result.findings
+    rule = Rule.of(findings.config.model_dump())
     evidence = {facet.assessment.id: facet for facet in result.facets}
-    gap_evidence = {gap.finding.id: gap for gap in result.gaps}
+    gaps = {gap.finding.id: gap for gap in result.gaps}
+    orders = {order.finding.id: order for order in result.worklist}
     extent = _extent(findings)
     flagged = {one.id for one in findings.artefacts}
 
     def facet(assessment: Assessment, limit: int) -> FacetView:
-        return _facet(
-            evidence.get(assessment.id, FacetEvidence(assessment)), extent, limit, assessment.id in flagged
-        )
+        shown = evidence.get(assessment.id, FacetEvidence(assessment))
+        return _facet(shown, extent, limit, assessment.id in flagged, rule)
 
     return Page(
         findings,
         artefacts=[facet(one, density.finding) for one in findings.artefacts],
-        gaps=[_gap(gap_evidence.get(one.id, GapEvidence(one)), density.finding) for one in findings.gaps],
+        gaps=[
+            _gap(gaps.get(one.id, GapEvidence(one)), density.finding, orders.get(one.id))
+            for one in findings.gaps
+        ],
         others=[facet(one, density.other) for one in findings.assessments if one.id not in flagged],
+        rates=measured_rates(),
+        mapping=MAPPING,
+        start=start(rule.fusion),
     )
 
 
-def _facet(evidence: FacetEvidence, extent: tuple[int, int], limit: int, in_full: bool) -> FacetView:
+def _facet(
+    evidence: FacetEvidence, extent: tuple[int, int], limit: int, in_full: bool, rule: Rule
+) -> FacetView:
     """Draw a facet; one that is no finding shows its strip only."""
     assessment, about = evidence.assessment, _about(evidence.assessment)
+    whole = properties.is_property(assessment)
     marked = _marked(evidence, limit)
-    plain = [pictures.tile(crop) for crop in evidence.crops[:limit]] if in_full else []
+    full = limit if in_full else 0
     return FacetView(
         assessment=assessment,
+        is_property=whole,
         statement=wording.statement(assessment),
+        why=why(assessment, rule),
+        case=case_of(assessment, rule.fusion),
         shown=len(marked),
         refs=evidence.refs[: len(marked)],
-        strip=_sheet(
-            marked[:COLUMNS], f"{about}: {_crops(len(marked[:COLUMNS]))} with the model's evidence outlined."
-        ),
-        crops=_sheet(plain, f"{about}: {_crops(len(plain))} as recorded.", numbered=True),
-        evidence=_sheet(marked, f"{about}: the same crops, the model's evidence outlined.", numbered=True)
-        if in_full
-        else None,
+        strip=_strip(marked[:COLUMNS], about, whole),
+        crops=_recorded(evidence.crops[:full], about, whole),
+        evidence=_evidence(marked, about) if in_full and not whole else None,
+        carried=_carried(evidence.crops[:full], assessment, about) if whole else None,
+        carried_term=properties.carried(assessment) if whole else None,
         generated=_generated(evidence, limit, about) if in_full else None,
-        where=_where(assessment, extent, about) if in_full else None,
+        where=_where(assessment, extent, about) if in_full and not whole else None,
         place=_place(_boxes(assessment), extent),
         effects=_effects(assessment),
         card=list(wording.flat(evidence.card or {})),
@@ -132,7 +158,29 @@ def _facet(evidence: FacetEvidence, extent: tuple[int, int], limit: int, in_full
     )
 
 
-def _gap(evidence: GapEvidence, limit: int) -> GapView:
+def _strip(marked: Sequence[Image.Image], about: str, whole: bool) -> Picture | None:
+    if whole:
+        return _sheet(marked, f"{about}: {plural(len(marked), 'whole picture')} with this property.")
+    return _sheet(marked, f"{about}: {_crops(len(marked))} with the model's evidence outlined.")
+
+
+def _recorded(crops: Sequence[Crop], about: str, whole: bool) -> Picture | None:
+    shown = plural(len(crops), "whole picture" if whole else "crop")
+    return _sheet([pictures.tile(crop) for crop in crops], f"{about}: {shown} as recorded.", numbered=True)
+
+
+def _evidence(marked: Sequence[Image.Image], about: str) -> Picture | None:
+    return _sheet(marked, f"{about}: the same crops, the model's evidence outlined.", numbered=True)
+
+
+def _carried(crops: Sequence[Crop], assessment: Assessment, about: str) -> Picture | None:
+    """Show of the same pictures what the experiment carries over: a property is no window to outline."""
+    shown = [properties.made_visible(pictures.rgb(crop), assessment) for crop in crops]
+    tiles = [pictures.enlarged(one) for one in shown if one is not None]
+    return _sheet(tiles, f"{about}: what the experiment carries over, of the same pictures.", numbered=True)
+
+
+def _gap(evidence: GapEvidence, limit: int, order: Order | None) -> GapView:
     finding = evidence.finding
     crops = evidence.crops[:limit]
     about = f"{wording.gap_title(finding)} {finding.id}"
@@ -141,6 +189,7 @@ def _gap(evidence: GapEvidence, limit: int) -> GapView:
     alt = f"{about}: {_crops(len(crops))} from production, each with the nearest training crop to its right."
     return GapView(
         finding=finding,
+        order=order,
         refs=evidence.refs[: len(crops)],
         strip=_sheet(tiles[:COLUMNS], f"{about}: {_crops(len(tiles[:COLUMNS]))} from production."),
         pairs=_sheet(pairs, alt, numbered=True, paired=True)
@@ -151,7 +200,7 @@ def _gap(evidence: GapEvidence, limit: int) -> GapView:
 
 def _marked(evidence: FacetEvidence, limit: int) -> list[Image.Image]:
     crops = evidence.crops[:limit]
-    maps = evidence.maps[: len(crops)]
+    maps = () if properties.is_property(evidence.assessment) else evidence.maps[: len(crops)]
     drawn = [pictures.overlay(crop, raw) for crop, raw in zip(crops, maps, strict=False)]
     return drawn + [pictures.tile(crop) for crop in crops[len(drawn) :]]
 
@@ -200,7 +249,7 @@ def _extent(findings: Findings) -> tuple[int, int]:
 
 def _effects(assessment: Assessment) -> list[EffectRow]:
     """Place the effects; removal and paste both change a probability, so they share an axis to compare."""
-    tests = assessment.effects
+    tests, terms = assessment.effects, wording.effect_terms(assessment)
     axes = [
         ("removal", [tests.removal, tests.paste]),
         ("paste", [tests.removal, tests.paste]),
@@ -211,7 +260,7 @@ def _effects(assessment: Assessment) -> list[EffectRow]:
         effect = getattr(tests, name)
         if effect is not None:
             axis = axis_of([one for one in together if one is not None])
-            rows.append(EffectRow(wording.EFFECTS[name], effect, bar(effect, axis)))
+            rows.append(EffectRow(terms[name], effect, bar(effect, axis)))
     return rows
 
 

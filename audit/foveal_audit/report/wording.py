@@ -5,18 +5,18 @@ The report speaks of suspected or confirmed reliance. It never passes a legal or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
 from foveal_audit.bundle.summary import Verdict
+from foveal_audit.judgement.fusion import FUSION
+from foveal_audit.report import naming, properties
+from foveal_audit.report.arguing import case_of
+from foveal_audit.report.naming import Term
 
-
-class Term(NamedTuple):
-    """A name for people, and what it means."""
-
-    name: str
-    meaning: str
+signal = naming.signal
 
 
 VERDICTS: Mapping[Verdict, Term] = {
@@ -55,9 +55,6 @@ GAPS: Mapping[str, Term] = {
     "conjunction": Term("Missing conjunction", "Two features occur in training, but never together."),
 }
 
-#: A sign is named in the verdict when it would be this rare, or rarer, among matched random crops.
-CLEAR_P = 0.05
-
 ACTIONS: Mapping[str, str] = {
     "acquire": "Acquire training samples like these.",
     "augment": "Add or augment training samples of this kind.",
@@ -70,34 +67,17 @@ ARTEFACT_ACTION = (
     "remove or mask it in the training images, train again, and audit again."
 )
 
+PROPERTY_ACTION = (
+    "Let a domain expert say whether the property is part of what the class means. If it is not, find out "
+    "how it came into the pictures (camera, site, compression), even it out in training, train again, "
+    "and audit again."
+)
+
 EFFECTS: Mapping[str, Term] = {
     "removal": Term("Removal", "probability the answer loses when the detail is painted over"),
     "paste": Term("Paste", "probability the answer gains when the detail is put into other images"),
     "mediation": Term("Mediation", "share of the paste effect that passes through this unit"),
 }
-
-SIGNALS: Mapping[str, Term] = {
-    "position_lock": Term("Position lock", "its windows keep to the same place in the image"),
-    "stamp_likeness": Term(
-        "Stamp-likeness", "its crops from different samples are near-copies, like a stamp"
-    ),
-    "near_duplicates": Term("Near-duplicates", "its crops from different samples are near-copies"),
-    "class_enrichment": Term("Class enrichment", "it goes with one class"),
-    "conditional_association": Term(
-        "Metadata, given class", "it goes with a site, scanner or date even within one class"
-    ),
-    "outside_object": Term("Outside the object", "its evidence lies outside the object of interest"),
-    "border": Term("Border", "its evidence lies in the outer frame of the image"),
-    "synthetic_look": Term("Synthetic look", "flat colours, straight strokes, saturated pixels"),
-    "redundancy": Term("Redundancy", "the label can be told without it"),
-}
-
-
-def signal(name: str) -> Term:
-    """Name a signal; one about a metadata column adds it after a colon, an unknown one keeps its own name."""
-    kind, _, column = name.partition(":")
-    term = SIGNALS.get(kind, Term(kind.replace("_", " ").capitalize(), ""))
-    return Term(f"{term.name}: {column}", term.meaning) if column else term
 
 
 def number(value: float) -> str:
@@ -129,6 +109,12 @@ def change(value: float) -> str:
     return f"{value:.2f}".replace("-0.00", "0.00").replace("-", "\u2212")
 
 
+def times(log_odds: float) -> str:
+    """Write log-odds as a factor on the odds: ``\u00d7 2.7`` or ``\u00f7 2.7``."""
+    factor, sign = math.exp(abs(log_odds)), "\u00d7" if log_odds >= 0 else "\u00f7"
+    return f"{sign}\u00a0{factor:.1f}"
+
+
 def interval(effect: Effect) -> str:
     """Write an effect's interval."""
     return f"{change(effect.low)} to {change(effect.high)}"
@@ -149,12 +135,22 @@ def top_class(assessment: Assessment) -> str | None:
 
 def statement(assessment: Assessment) -> str:
     """Say in plain sentences what was found about a facet."""
+    taken, given = _PROPERTY_EDITS if properties.is_property(assessment) else _EDITS
     sentences = [_leaning(assessment)]
     if removal := assessment.effects.removal:
-        sentences.append(_changed("Painting it over", "takes", "off", removal))
+        sentences.append(_changed(taken, "takes", "off", removal))
     if paste := assessment.effects.paste:
-        sentences.append(_changed("Putting it into other images", "adds", "to", paste))
+        sentences.append(_changed(given, "adds", "to", paste))
     return " ".join(sentences + _signs(assessment))
+
+
+_EDITS = ("Painting it over", "Putting it into other images")
+_PROPERTY_EDITS = ("Taking it away from its pictures", "Carrying it over to other pictures")
+
+
+def effect_terms(assessment: Assessment) -> Mapping[str, Term]:
+    """Name the experiments on a facet; a property is not painted over but carried over."""
+    return {**EFFECTS, **properties.EFFECTS} if properties.is_property(assessment) else EFFECTS
 
 
 def flat(card: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -169,21 +165,26 @@ def flat(card: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]
 
 def _leaning(assessment: Assessment) -> str:
     wanted = top_class(assessment)
+    whole = properties.is_property(assessment)
+    leans = "leans on a recurring detail"
+    if whole:
+        leans = f"goes by a property of the whole picture: {properties.carriers_have(assessment)}"
     if wanted is None:
-        return "The model leans on a recurring detail."
+        return f"The model {leans}."
+    entries = "pictures that carry it" if whole else "entries"
     share = percent(assessment.classes[wanted])
-    answer = f"When the model answers \u201c{wanted}\u201d it leans on a recurring detail"
-    return f"{answer} ({share} of the entries have this answer)."
+    return (
+        f"When the model answers \u201c{wanted}\u201d it {leans} ({share} of the {entries} have this answer)."
+    )
 
 
 def _signs(assessment: Assessment) -> list[str]:
-    """Name the strongest signs of irrelevance, where they are what made the verdict."""
-    clear = {name: s.p for name, s in assessment.signals.items() if s.p is not None and s.p <= CLEAR_P}
-    if not clear or assessment.verdict not in ("confirmed", "suspected"):
+    """Say what argues most for an artefact, where the verdict is one."""
+    if assessment.verdict not in ("confirmed", "suspected"):
         return []
-    strongest = sorted(clear, key=lambda name: (clear[name], name))[:3]
-    meanings = "; ".join(signal(name).meaning or signal(name).name for name in strongest)
-    return [f"Signs that it has nothing to do with the task: {meanings}."]
+    strongest = [one.says for one in case_of(assessment, FUSION).artefact[:3]]
+    said = "; ".join(one[0].lower() + one[1:].rstrip(".") for one in strongest)
+    return [f"Signs that it has nothing to do with the task: {said}."] if said else []
 
 
 def _changed(edit: str, verb: str, preposition: str, effect: Effect) -> str:

@@ -3,15 +3,21 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import cycle
 
 import numpy as np
 import pytest
 
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence, GapEvidence
 from foveal_audit.bundle.identity import make_id
-from foveal_audit.bundle.schema import ArtefactFinding, Findings
-from foveal_audit.report import page
+from foveal_audit.bundle.schema import ArtefactFinding, Findings, Signal
+from foveal_audit.bundle.worklist import Order
+from foveal_audit.judgement.fusion import FUSION
+from foveal_audit.report import page, wording
+from foveal_audit.report.error_rates import measured_rates
+from foveal_audit.report.mapping import MAPPING
 from foveal_audit.report.page import DOCUMENTS, content_security_policy, render_page, weblink
 
 VOID = {"meta", "img"}
@@ -108,7 +114,7 @@ def test_the_sections_follow_in_the_order_of_the_contents(made):
     _, _, read = made
     contents = [link["href"][1:] for link in read.all("a") if link["href"].startswith("#")]
     assert contents == [section["id"] for section in read.all("section")]
-    assert contents == ["artefacts", "gaps", "facets", "nodes", "unexamined", "appendix"]
+    assert contents == ["artefacts", "gaps", "facets", "nodes", "unexamined", "appendix", "signoff"]
 
 
 def test_nothing_is_loaded_and_nothing_runs(made):
@@ -377,6 +383,95 @@ def test_text_has_contrast_in_light_dark_and_print(made):
 def test_the_report_is_the_bundle_s_document():
     assert {"report.html": render_page} == DOCUMENTS
     assert content_security_policy("a") != content_security_policy("b")
+
+
+def with_property(result, facet, rim, component="rim"):
+    """Add a property of whole pictures, suspected, to an audit."""
+    own = {name: value for name, value in rim.items() if not name.startswith("carried")}
+    one = facet(
+        own | {f"carried_over:{component}": 1.0},
+        id="A-0000abcd",
+        entries=[entry.model_copy(update={"window": (0, 0, 32, 32)}) for entry in result.facets[0].refs],
+    )
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    crops, flat = result.facets[1].crops, [np.ones((1, 1), np.float32)] * 12
+    return AuditResult(
+        Findings.of([one], [], **fields), [FacetEvidence(one, crops=crops, maps=flat, refs=one.entries)]
+    )
+
+
+def test_a_property_is_shown_as_whole_pictures_and_as_what_is_carried_over(made, facet, rim):
+    read = Reader(render_page(with_property(made[0], facet, rim)))
+    alts = [image["alt"].partition(": ")[2] for image in read.all("img")]
+    assert alts == [
+        "4 whole pictures with this property.",
+        "12 whole pictures as recorded.",
+        "what the experiment carries over, of the same pictures.",
+    ]
+    assert "They have little brightness along the rim, compared with the other pictures." in read.words
+    assert "What the experiment carries over: rim. Shown is the rim of each picture alone." in read.words
+    for word in ("Where it lies", "What the model uses. ", "rows 0", "Painting"):
+        assert word not in read.words
+
+
+def test_a_property_whose_component_is_not_known_is_shown_as_recorded(made, facet, rim):
+    read = Reader(render_page(with_property(made[0], facet, rim, "new")))
+    assert len(read.all("img")) == 2
+
+
+def test_few_signs_are_shown_and_all_are_in_a_closed_table(make_result):
+    result = make_result()
+    one = result.facets[0].assessment
+    signals = {
+        term.signal: Signal(value=term.centre + side * term.scale)
+        for term, side in zip(FUSION.terms, cycle((2, -2)), strict=False)
+    } | {"control_plain": Signal(value=0.0)}
+    one = one.model_copy(update={"signals": signals})
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    html = render_page(AuditResult(Findings.of([one], [], **fields)))
+    shown, table = html[: html.index("<details>")], html[html.index("<details>") : html.index("</details>")]
+    assert shown.count('<span class="says">') == 10  # five on either side
+    assert f"<summary>All {len(signals)} measurements, and the reasons as recorded</summary>" in table
+    assert table.count("<tr>") == len(signals) + 1
+    assert shown.index("It keeps to the same place in the picture.") < shown.index("<h5>Against</h5>")
+    assert "share of the effect that a piece of a picture without the detail has too" in table
+
+
+def test_signs_of_another_version_are_listed_and_argue_for_nothing(make_result):
+    result = make_result()
+    one = result.facets[0].assessment.model_copy(update={"signals": {"gone_sign": Signal(value=0.3)}})
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    words = Reader(render_page(AuditResult(Findings.of([one], [], **fields)))).words
+    assert "No sign argues for it." in words
+    assert "Gone sign 0.3 \u2013 \u2013" in words
+
+
+def test_a_gap_says_how_many_samples_close_it(make_result):
+    result = make_result()
+    order = Order(result.findings.gaps[0], 204, 1)
+    assert "Needed" not in Reader(render_page(result)).words
+    words = Reader(render_page(replace(result, worklist=[order]))).words
+    assert "Needed about 204 more samples ; training holds 1 sample of the kind" in words
+
+
+def test_the_audit_says_how_often_it_errs(made):
+    _, _, read = made
+    rates = measured_rates()
+    for rate in rates.rates.values():
+        assert f"{rate.found} of {rate.total} {wording.percent(rate.share)}" in read.words
+    for name, value in rates.provenance:
+        assert f"{name}: {value}" in read.words
+
+
+def test_the_report_says_where_its_evidence_is_asked_for_and_leaves_room_to_sign(made):
+    result, _, read = made
+    for row in MAPPING:
+        assert " ".join(row) in read.words
+    sign = read.words[read.words.index("Decision on each finding") :]
+    for one in result.findings.findings:
+        assert one.id in sign
+    assert "Reviewer, not the author" in sign
+    assert result.findings.fingerprint in read.words
 
 
 def test_a_confirmed_artefact_is_called_confirmed(made):

@@ -6,7 +6,21 @@ import pytest
 
 from foveal_audit.bundle.schema import Action, Assessment, Effect, Effects, GapKind, Signal
 from foveal_audit.bundle.summary import VERDICTS
+from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
+from foveal_audit.judgement.profile import (
+    BLURRED,
+    BORDER,
+    ELSEWHERE,
+    ELSEWHERE_CROP,
+    INDEPENDENCE,
+    PLAIN,
+    SCRAMBLED,
+    STRONGEST,
+)
+from foveal_audit.judgement.signals.registry import KINDS
+from foveal_audit.judgement.walking import GENERATOR_RANK, GENERATOR_SLOPE
 from foveal_audit.report import wording
+from foveal_audit.units.formation import Formation
 
 
 def assessment(**changes):
@@ -79,10 +93,46 @@ def test_windows(box, text):
         ("position_lock", "Position lock"),
         ("conditional_association:site", "Metadata, given class: site"),
         ("new_signal", "New signal"),
+        ("drawn_two_tones", "Drawn two tones"),
+        ("separation:looks", "Separation: looks"),
     ],
 )
 def test_signals_have_names(name, words):
     assert wording.signal(name).name == words
+
+
+MEASURED = [
+    *KINDS,
+    *(REMOVAL_MARGIN, PASTE_MARGIN, ELSEWHERE, BORDER, INDEPENDENCE),
+    *(PLAIN, BLURRED, SCRAMBLED, ELSEWHERE_CROP, STRONGEST),
+    *(f"{GENERATOR_SLOPE}:0", f"{GENERATOR_RANK}:0", "dose_slope", "dose_rank"),
+    *Formation(0.9, {"looks": 3.0}).signals(),
+    *("property:rim", "property_ubiquity", "property_background", "property_purity", "property_prevalence"),
+    *("property_likeness", "property_false_answers", "property_fidelity", "carried_over:rim"),
+    "taken_away:rim",
+]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_everything_that_is_measured_has_a_meaning(name):
+    term = wording.signal(name)
+    assert len(term.meaning) > 10
+    assert "_" not in term.name
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "text"), [(0.0, "\u00d7\u00a01.0"), (1.0, "\u00d7\u00a02.7"), (-1.0, "\u00f7\u00a02.7")]
+)
+def test_what_a_sign_does_to_the_odds(log_odds, text):
+    assert wording.times(log_odds) == text
+
+
+def test_the_strongest_signs_are_named_and_controls_are_no_signs():
+    signals = {name: Signal(value=1.0, p=0.001) for name in ("border", "control_blurred", "corner_lock")}
+    assert wording.statement(assessment(signals=signals)).endswith(
+        "Signs that it has nothing to do with the task: it keeps to the same place, or to places that mirror "
+        "each other; it lies nearer to the edge of the picture than 100% of other details."
+    )
 
 
 def test_the_statement_says_answer_effects_and_signs():
@@ -100,7 +150,7 @@ def test_the_statement_says_answer_effects_and_signs():
         "(90% of the entries have this answer). "
         "Painting it over takes 0.40 (0.30 to 0.50) off the probability of that answer. "
         "Putting it into other images adds 0.20 (0.10 to 0.30) to the probability of that answer. "
-        "Signs that it has nothing to do with the task: its windows keep to the same place in the image."
+        "Signs that it has nothing to do with the task: it keeps to the same place in the picture."
     )
 
 
