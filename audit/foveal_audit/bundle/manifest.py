@@ -190,9 +190,13 @@ def _sign(chain: str, key: Ed25519PrivateKey) -> tuple[str, str]:
 
 def _altered_files(bundle: Path, files: Mapping[str, str]) -> Iterator[str]:
     try:
-        files = _as_redacted(files, read_redactions(bundle).files())
+        redactions = read_redactions(bundle)
     except ValueError as error:
         yield f"{error}"
+    else:
+        misfits = redactions.misfits(files)
+        yield from (f"{name}: altered before samples were erased from it" for name in misfits)
+        files = _as_redacted(files, redactions.files())
     present = set(_listing(bundle))
     for name, digest in sorted(files.items()):
         if name not in present:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import foveal_audit.judgement
 from foveal.errors import UsageError
 from foveal_audit.bundle.manifest import write_manifest
+from foveal_audit.bundle.redactions import Redactions
 from foveal_audit.bundle.writing import write_bundle
 from foveal_audit.commands import verify
 from foveal_audit.report.page import DOCUMENTS
@@ -41,7 +42,7 @@ def test_an_intact_bundle(run, bundle):
     assert outcome.exit_code == 0
     lines = outcome.output.splitlines()
     assert lines[0] == f"intact  {bundle}"
-    assert lines[1] == "  3 files, 5 verdicts derived again"
+    assert lines[1] == "  4 files, 5 verdicts derived again"
     assert lines[2].endswith(", first of its chain")
     assert lines[3] == "  not signed"
 
@@ -70,7 +71,7 @@ def test_json(run, bundle):
         "bundle": str(bundle),
         "intact": True,
         "problems": [],
-        "files": 3,
+        "files": 4,
         "chain": manifest["chain"],
         "previous": None,
         "signed_by": None,
@@ -143,7 +144,7 @@ def test_a_redacted_bundle_is_not_taken_for_what_was_signed(run, bundle):
     change = {"was": hashlib.sha256((bundle / "report.html").read_bytes()).hexdigest(), "now": None}
     (bundle / "report.html").unlink()
     redaction = {"erasure": "e", "when": "2026-03-01T00:00:00Z", "why": "w", "files": {"report.html": change}}
-    (bundle / "redactions.json").write_text(json.dumps({"redactions": [redaction]}))
+    (bundle / "redactions.json").write_text(Redactions(redactions=[redaction]).to_json())
     outcome = run(bundle)
     assert outcome.exit_code == 1
     lines = outcome.output.splitlines()

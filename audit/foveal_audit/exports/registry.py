@@ -1,0 +1,29 @@
+"""The formats, by the name a user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from foveal.errors import UsageError, nearest
+from foveal_audit.exports.cyclonedx import cyclonedx
+from foveal_audit.exports.filed import Filed
+from foveal_audit.exports.in_toto import in_toto
+from foveal_audit.exports.sarif import sarif
+
+Export = Callable[[Filed], str]
+
+FORMATS: Mapping[str, Export] = MappingProxyType({"sarif": sarif, "cyclonedx": cyclonedx, "in-toto": in_toto})
+
+
+def export_of(name: str) -> Export:
+    """Find a format.
+
+    Raises
+    ------
+    UsageError
+        With the names that there are.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"There is no format {name!r}", nearest(name, FORMATS))
+    return FORMATS[name]
