@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from PIL import ImageFile
+
 from foveal.errors import EnvironmentFault
 
 #: What the system must have beside the Python package, as Debian calls it.
@@ -35,7 +37,8 @@ def render_pdf(html: str) -> bytes:
         WeasyPrint, or the system's Pango that it draws letters with, is not installed.
     """
     try:
-        from weasyprint import HTML  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, and may be absent
+        with _as_strict_as_before():
+            from weasyprint import HTML  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, may be absent
     except (ImportError, OSError) as error:
         raise EnvironmentFault("report.pdf cannot be made: WeasyPrint or Pango is missing", _MEND) from error
     identifier = hashlib.sha256(html.encode("utf-8", "backslashreplace")).digest()[:16]
@@ -53,6 +56,16 @@ def _inside_only() -> object:
     from weasyprint.urls import URLFetcher  # type: ignore[import-untyped]  # noqa: PLC0415
 
     return URLFetcher(allowed_protocols=("data",), allow_redirects=False)
+
+
+@contextmanager
+def _as_strict_as_before() -> Iterator[None]:
+    """Give back what WeasyPrint sets for the whole process: Pillow would take truncated samples for whole."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 @contextmanager

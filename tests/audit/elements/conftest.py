@@ -12,7 +12,7 @@ from element_pages import FEATURE, Watched, block, sealed
 sync_api = pytest.importorskip("playwright.sync_api", reason="Install playwright to drive a browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's loop must have ended when the next file runs one of its own
 def browser():
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     if not chromium:
@@ -25,7 +25,7 @@ def browser():
         opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def contexts(browser):
     """Keep one context for each kind of visitor: the elements store nothing."""
     kept = {}

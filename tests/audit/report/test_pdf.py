@@ -2,6 +2,7 @@
 
 import http.server
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -113,3 +114,13 @@ def test_whatever_is_a_grid_on_screen_is_a_block_on_paper():
     blocks = {one.strip() for line in paper for one in line.split(",")}
     assert grids
     assert set(grids) <= blocks
+
+
+def test_pillow_refuses_truncated_pictures_as_before():
+    code = (
+        "from PIL import ImageFile; from foveal_audit.report.pdf import render_pdf; "
+        "render_pdf('<html><head><style></style></head><body>a</body></html>'); "
+        "import weasyprint.images; print(ImageFile.LOAD_TRUNCATED_IMAGES)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
