@@ -108,24 +108,33 @@ def explain(
         For an unknown layer, target, method or option, a target out of range, a model in training mode,
         numbers that are not finite, or a batch that does not fit the model.
     """
-    units = [targets] if isinstance(targets, str) or not isinstance(targets, Sequence) else list(targets)
-    parsed = [read_unit(unit) for unit in units]
-    names = tuple(unit if isinstance(unit, str) else _name(unit) for unit in units)
+    parsed, names = _read_units(targets)
     chosen = get_method(method)
     check_options(chosen, options or {})
     with naming_samples(["x"], Inputs.of(x).main):
         place = place_of(chosen, model, x, layer)
         with Tap(model, place, target_layers(parsed), output=output) as tap:
             if isinstance(chosen, LayerMethod):
-                if chosen.linear_head:
-                    tap.calibrate(x)
-                forward = tap.forward(x)
-                return Explanation(
-                    forward.output, forward.attribute(parsed, method), tap.layer, names, method
-                )
+                return Explanation(*_at_layer(tap, chosen, x, parsed), tap.layer, names, method)
             subject = TappedSubject(tap, x, parsed, layer=place and tap.layer, seed=seed, training=training)
             maps = attribute(chosen, subject, options or {})
             return Explanation(subject.output, maps, (place and tap.layer) or INPUT, names, method)
+
+
+def _read_units(targets: Unit | Sequence[Unit]) -> tuple[list[Target], tuple[str, ...]]:
+    """Give the units that are asked for, as they are understood and by name."""
+    units = [targets] if isinstance(targets, str) or not isinstance(targets, Sequence) else list(targets)
+    return [read_unit(unit) for unit in units], tuple(
+        unit if isinstance(unit, str) else _name(unit) for unit in units
+    )
+
+
+def _at_layer(tap: Tap, method: LayerMethod, x: Batch, units: list[Target]) -> tuple[Tensor, Tensor]:
+    """Give the output and the maps of the one forward that a layer's method takes."""
+    if method.linear_head:
+        tap.calibrate(x)
+    forward = tap.forward(x)
+    return forward.output, forward.attribute(units, method.name)
 
 
 def attribute(method: Method, subject: TappedSubject, options: Mapping[str, Any]) -> Tensor:

@@ -80,21 +80,26 @@ def attribute(
     UsageError
         With the defence, if the unit depends on a nonlinearity other than ReLU.
     """
+    rules = _read_rules(game, iterations, rate, sparsity, until)
+    x = _with_noise(subject, noise)
+    other = make_baseline(x, baseline)
+    masks = by_units(subject, lambda rows: _search(rows, rows.repeat(x), rows.repeat(other), rules, defence))
+    return reduce_channels(1 - masks if game == "deletion" else masks, channels)
+
+
+def _read_rules(game: str, iterations: int, rate: float, sparsity: float, until: float) -> _Rules:
+    """Check the numbers of a search."""
     one_of("game", game, _GAMES)
     at_least("iterations", iterations, 1)
     within("rate", rate, 0, 1)
     at_least("sparsity", sparsity, 0)
     within("until", until, 0, 1)
-    at_least("noise", noise, 0)
-    x = _with_noise(subject, noise)
-    other = make_baseline(x, baseline)
-    rules = _Rules(_GAMES[game], iterations, rate, sparsity, until)
-    masks = by_units(subject, lambda rows: _search(rows, rows.repeat(x), rows.repeat(other), rules, defence))
-    return reduce_channels(1 - masks if game == "deletion" else masks, channels)
+    return _Rules(_GAMES[game], iterations, rate, sparsity, until)
 
 
 def _with_noise(subject: Subject, spread: float) -> Tensor:
     """Add noise to the batch, the same for every sample but for its size."""
+    at_least("noise", spread, 0)
     random = torch.Generator().manual_seed(subject.seed)
     x = subject.x
     noise = torch.randn((1, *x.shape[1:]), generator=random).to(x)
