@@ -15,6 +15,11 @@ from foveal_audit.judgement.power import power_sentence
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.windows import Evidence, Samples
 
+#: Said of a model that has learned nothing; nothing is flagged then.
+NOTHING_LEARNED = (
+    "Artefacts: the model's answers hardly go with the labels, nothing that moves it was learned"
+)
+
 
 def without_gaps(evidence: Evidence) -> str:
     """Say why gaps cannot be looked for, or "" where they can."""
@@ -119,7 +124,7 @@ def _training(samples: Samples, labels: Sequence[str]) -> Iterator[str]:
         name = labels[answers[0]] if answers[0] < len(labels) else f"class {answers[0]}"
         yield f"Causal tests: the model answers all training samples with {name!r}, they need another class"
     if not has_learned(samples):
-        yield "Artefacts: the model's answers hardly go with the labels, nothing that moves it was learned"
+        yield NOTHING_LEARNED
     if not any(len(np.unique(values[training])) >= 2 for values in samples.metadata.values()):
         yield "Ties to sites, devices or other metadata: no column of it tells training samples apart"
 

@@ -12,10 +12,10 @@ import planted
 import pytest
 from mlflow.data.evaluation_dataset import EvaluationDataset
 from mlflow.models.evaluation.base import resolve_evaluators_and_configs
+from ready_stores import ready_server
 
 from foveal.errors import UsageError
 from foveal.library import Library
-from foveal.servers.mlflow import MlflowServer
 from foveal_audit.evaluating.data import take_in
 from foveal_audit.evaluating.settings import EvaluationSettings, read_settings
 from foveal_audit.mlflow_evaluator import AuditEvaluator
@@ -70,6 +70,11 @@ def test_the_configuration_becomes_settings(tmp_path):
     assert read_settings({}) == EvaluationSettings()
 
 
+@pytest.mark.parametrize("given", ["fc1:7, class:*,fc1:7", ["fc1:7", "class"], ("fc1:7,class:*",)])
+def test_features_are_chosen_as_the_command_chooses_them(given):
+    assert read_settings({"features": given}).audit == AuditSettings(features=("fc1:7", "class:*"))
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -80,6 +85,15 @@ def test_the_configuration_becomes_settings(tmp_path):
         ({"quick": 1}, "evaluator_config['quick'] is 1. Give True or False."),
         ({"library": None}, "evaluator_config['library'] is None. Give a text."),
         ({"out": 3}, "evaluator_config['out'] is 3. Give a path."),
+        ({"features": 7}, "evaluator_config['features'] is 7. Give a text, or a list of texts."),
+        (
+            {"features": ["a", 1]},
+            "evaluator_config['features'] is ['a', 1]. Give a text, or a list of texts.",
+        ),
+        (
+            {"features": ["fc1:x"]},
+            "Feature 'fc1:x' is not a name. Write LAYER:INDEX, LAYER, class:K or class:*.",
+        ),
         ({"source": "prod"}, "Unknown source 'prod'. Did you mean 'production'."),
     ],
 )
@@ -179,11 +193,18 @@ def test_a_library_is_evaluated_without_a_model_of_mlflow(planted_library, track
             data=mlflow.data.from_feature_library(planted_library.name),
             model_type="foveal-audit",
             evaluators="foveal",
-            evaluator_config={"model": "python:planted:model", "out": str(tmp_path / "bundle"), **LEAST},
+            evaluator_config={
+                "model": "python:planted:model",
+                "out": str(tmp_path / "bundle"),
+                "features": "fc1:1",
+                **LEAST,
+            },
         )
     logged = client.get_run(run.info.run_id)
     assert logged.data.metrics == evaluated.metrics
     findings = json.loads((tmp_path / "bundle" / "findings.json").read_text())
+    assert findings["config"]["audit"]["features"] == ["fc1:1"]
+    assert "2 nodes that were not asked for (fc1:0, fc1:2)" in findings["not_examined"]
     assert evaluated.metrics["foveal/findings"] == len(findings["findings"]) > 0
     assert evaluated.metrics["foveal/samples_production"] == 60
     assert evaluated.metrics["foveal/entries_training"] == findings["library"]["entries"]["training"]
@@ -220,7 +241,7 @@ def test_a_registered_model_is_evaluated_on_files_at_a_server(tmp_path, monkeypa
         for row in csv.DictReader(io.StringIO(manifest.read_text()))
     ]
     pd.DataFrame(rows).to_csv(everything, index=False)
-    with MlflowServer(tmp_path / "server") as server:
+    with ready_server(tmp_path / "server") as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         mlflow.set_tracking_uri(None)
         client = mlflow.MlflowClient()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ready_stores import ready_store
 
 from foveal import Library
 from foveal.archives import load_model
@@ -52,7 +53,7 @@ def typed():
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "FOVEAL_CACHE_DIR": str(folder / "cache"),
-            "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+            "MLFLOW_TRACKING_URI": ready_store(folder / "mlflow.db"),
             **variables,
         }
         command = [Path(sys.executable).with_name("foveal"), *map(str, words)]
@@ -61,6 +62,14 @@ def typed():
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def audited(typed):
+    """Type a quick audit; worker processes, which import all anew, and the PDF have tests of their own."""
+    return lambda folder, archive, *words, **others: typed(
+        folder, "audit", archive, "-o", "bundle", "--quick", "--no-pdf", "--jobs", 1, *words, **others
+    )
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +112,7 @@ def compare_study():
         with one_thread():
             files = write_study(folder / "data", study, plan, seed)
             model = load_model(str(pack_demo(folder, train_network(files, plan, seed))))
-            library = Library("nodules", f"sqlite:///{folder / 'mlflow.db'}")
+            library = Library("nodules", ready_store(folder / "mlflow.db"))
             collect(model, files.training, "training", library)
             collect(model, files.production, "production", library)
             findings = audit(model, library, replace(plan.audit, generators=0)).result.findings

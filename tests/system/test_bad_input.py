@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from ready_stores import ready_store
 from torch import nn
 from typer.testing import CliRunner
 
@@ -105,6 +106,7 @@ def desk(tmp_path_factory):
     ):
         (desk / f"{name}.yaml").write_text(f"foveal: {{{section}}}\n")
     spool_one(desk / "spool", desk / "store" / "scans.mar")
+    ready_store(desk / "mlflow.db")
     return desk
 
 

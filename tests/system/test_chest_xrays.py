@@ -66,7 +66,7 @@ def accuracy(folder, models, rows, size):
 
 
 @pytest.fixture(scope="module")
-def findings(folder, models, rows, accuracy, typed):
+def findings(folder, models, rows, accuracy, typed, audited):
     with (folder / "training.csv").open("w", newline="") as stream:
         table = csv.DictWriter(stream, rows[0])
         table.writeheader()
@@ -75,7 +75,7 @@ def findings(folder, models, rows, accuracy, typed):
     seen = ("--size", 96, "--channels", 1, "--mean", 0.5, "--std", 0.25, "--labels", ",".join(LABELS))
     typed(folder, "pack", *files, *seen)
     typed(folder, "collect", "chest.mar", "training.csv", "--source", "training")
-    typed(folder, "audit", "chest.mar", "-o", "bundle", "--quick")
+    audited(folder, "chest.mar")
     return Findings.model_validate_json((folder / "bundle" / "findings.json").read_bytes())
 
 

@@ -14,8 +14,9 @@ import pytest
 import torch
 from mlflow import MlflowClient
 from PIL import Image
+from ready_stores import ready_server
 
-from foveal.servers import MlflowServer, TorchServe
+from foveal.servers import TorchServe
 from foveal_audit.bundle.schema import Findings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -31,7 +32,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mlflow(folder):
-    with MlflowServer(folder / "mlflow") as server:
+    with ready_server(folder / "mlflow") as server:
         yield server
 
 
@@ -74,8 +75,8 @@ def collected(folder, archive, cifar, shipped, command):
 
 
 @pytest.fixture(scope="module")
-def findings(folder, archive, collected, command):
-    command("audit", archive, "-o", "bundle", "--quick", "--json")
+def findings(folder, archive, collected, mlflow, audited):
+    audited(folder, archive, "--json", MLFLOW_TRACKING_URI=mlflow.uri)
     return Findings.model_validate_json((folder / "bundle" / "findings.json").read_bytes())
 
 

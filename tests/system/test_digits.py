@@ -45,7 +45,7 @@ def digits(folder):
 
 
 @pytest.fixture(scope="module")
-def findings(folder, models, digits, typed):
+def findings(folder, models, digits, typed, audited):
     images, labels = digits
     x = ((images[:, None] / 255 - MEAN) / STD).astype(np.float32)
     make = runpy.run_path(str(models / "digit_net.py"))["DigitNet"]
@@ -56,7 +56,7 @@ def findings(folder, models, digits, typed):
     seen = ("--size", 28, "--channels", 1, "--mean", MEAN, "--std", STD, "--labels", "0,1,2,3,4,5,6,7,8,9")
     typed(folder, "pack", *files, *seen)
     typed(folder, "collect", "digits.mar", "training", "--source", "training")
-    typed(folder, "audit", "digits.mar", "-o", "bundle", "--quick")
+    audited(folder, "digits.mar")
     return Findings.model_validate_json((folder / "bundle" / "findings.json").read_bytes())
 
 

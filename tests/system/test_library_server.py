@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from ready_stores import ready_server
 
 from foveal import shipper as shipping
 from foveal.errors import EnvironmentFault
 from foveal.library import Added, Library, library_names
 from foveal.records import Entry, Observation, SampleRecord
-from foveal.servers.mlflow import MlflowServer
 from foveal.servers.ports import free_port
 from foveal.shipper import ship
 from foveal.spool import Spool
@@ -59,7 +59,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with MlflowServer(tmp_path_factory.mktemp("server")) as server:
+    with ready_server(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
@@ -133,7 +133,7 @@ def test_a_server_that_goes_away_and_comes_back_loses_nothing(tmp_path, monkeypa
     follower = threading.Thread(target=lambda: shipped.append(ship(folder, library, True, stop)))
     follower.start()
     for name in ("once it was there", "once it was back"):
-        with MlflowServer(tmp_path / "server", port), Spool(folder) as spool:
+        with ready_server(tmp_path / "server", port), Spool(folder) as spool:
             spool.append(observation(name))
             spool.close()
             deadline = time.monotonic() + 120
@@ -142,6 +142,6 @@ def test_a_server_that_goes_away_and_comes_back_loses_nothing(tmp_path, monkeypa
     stop.set()
     follower.join()
     assert shipped[0].samples == 3
-    with MlflowServer(tmp_path / "server", port):
+    with ready_server(tmp_path / "server", port):
         found = Library("away", f"http://127.0.0.1:{port}").samples()["sample"].to_pylist()
     assert found == ["once it was back", "once it was there", "while it was away"]

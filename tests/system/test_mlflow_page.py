@@ -14,11 +14,11 @@ import numpy as np
 import planted
 import pytest
 from mlflow import MlflowClient
+from ready_stores import ready_server
 
 from foveal.collecting import collect
 from foveal.library import Library
 from foveal.library.page import GALLERY
-from foveal.servers.mlflow import MlflowServer
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with MlflowServer(folder / "server") as server:
+    with ready_server(folder / "server") as server:
         yield server
 
 

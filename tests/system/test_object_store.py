@@ -12,6 +12,7 @@ from botocore.exceptions import NoCredentialsError
 from mlflow import MlflowClient
 from moto.server import ThreadedMotoServer
 from PIL import Image
+from ready_stores import ready_store
 
 from foveal.errors import EnvironmentFault
 from foveal.library import Library
@@ -55,7 +56,7 @@ def store(address, request):
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory):
-    return f"sqlite:///{tmp_path_factory.mktemp('far')}/mlflow.db"
+    return ready_store(tmp_path_factory.mktemp("far") / "mlflow.db")
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def wait_for(address, process, seconds=120):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_commands_for_ones_own_model_work_as_printed(tmp_path):
-    plan = DemoPlan(training=40, production=5, epochs=1, audit=QUICK)  # one's own model, of whatever size
+    plan = DemoPlan(training=24, production=5, epochs=1, audit=QUICK)  # one's own model, of whatever size
     study = write_study(tmp_path, "standard", plan, seed=0)
     (tmp_path / "model.py").write_bytes(Path(network.__file__).read_bytes())
     (tmp_path / "image.png").write_bytes((study.folder / "production/00000.png").read_bytes())

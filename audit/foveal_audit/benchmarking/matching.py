@@ -10,8 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from foveal_audit.benchmarking.answers import Facet
-from foveal_audit.benchmarking.truths import Factor, Sample, Truth
-from foveal_audit.planting.canvas import Mask
+from foveal_audit.benchmarking.truths import Extent, Factor, Sample, Truth
 
 #: A window shows a factor when their boxes share this part of the smaller one.
 _OVERLAP = 0.25
@@ -101,36 +100,31 @@ def fit_of(facet: Facet, factor: Factor, truth: Truth) -> Fit:
     if not known:
         return Fit(factor, 0.0, 1.0)
     share = float(np.mean([_shows(one, window, name) for one, window in known]))
-    if not any(is_wide(one.masks[name]) for one, _ in known if name in one.masks):
+    if not any(is_wide(one.extents[name]) for one, _ in known if name in one.extents):
         return Fit(factor, share, _SHARE)
     usual = float(np.mean([truth.prevalence(name, one.outcome) for one, _ in known]))
     return Fit(factor, share, max(_SHARE, usual + (1 - usual) / 2), wide=True)
-
-
-def _box(mask: Mask) -> tuple[int, int, int, int]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def _area(box: Sequence[int]) -> int:
     return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
 
 
-def is_wide(mask: Mask) -> bool:
-    """Say whether a mask's box spans most of the picture."""
-    return bool(mask.any()) and _area(_box(mask)) > _WIDE * mask.size
+def is_wide(extent: Extent) -> bool:
+    """Say whether a factor's box spans most of the picture."""
+    return _area(extent.box) > _WIDE * extent.mask.size
 
 
 def _shows(sample: Sample, window: tuple[int, ...], factor: str) -> bool:
-    mask = sample.masks.get(factor)
-    if mask is None or not mask.any():
+    extent = sample.extents.get(factor)
+    if extent is None:
         return False
     y0, x0, y1, x1 = window
-    if is_wide(mask):
-        return bool(mask[y0:y1, x0:x1].mean() >= _DENSE * mask.mean())
-    top, left, bottom, right = own = _box(mask)
+    if is_wide(extent):
+        return bool(extent.mask[y0:y1, x0:x1].mean() >= _DENSE * extent.mask.mean())
+    top, left, bottom, right = extent.box
     shared = _area((max(top, y0), max(left, x0), min(bottom, y1), min(right, x1)))
-    return shared >= _OVERLAP * min(_area(own), _area(window))
+    return shared >= _OVERLAP * min(_area(extent.box), _area(window))
 
 
 @dataclass(frozen=True)

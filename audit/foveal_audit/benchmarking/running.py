@@ -42,6 +42,8 @@ Progress = Callable[[str, int, int], None]
 _STAMP = "done.json"
 #: Tiers that come with what experts know.
 _WITH_EXPERTS = ("C",)
+#: Networks, those first whose cases take longest to audit.
+_PACE = ("patent", "resnet8", "mobile")
 #: Rooms whose code changes no answer of the audit, and files there that change those of opponents.
 _NOT_JUDGED = ("planting", "benchmarking", "commands", "demo", "report", "comparing")
 _ANSWERING = ("opponent.py", "trivial.py")
@@ -85,15 +87,31 @@ def run_plan(plan: Plan, out: Path, executor: Executor, progress: Progress) -> l
     Scores of the audit and of every opponent, in the order of the plan.
     """
     places = Places(out.absolute())
-    _await("making cases", [_make(executor, places, trial) for trial in plan.trials], progress)
     jobs = [(trial, tier) for trial in plan.trials for tier in trial.tiers]
-    _await("auditing", [_answer(executor, places, plan, *job) for job in jobs], progress)
+    _await("auditing", _made_and_asked(executor, places, plan, progress), progress)
     scored = [
         executor.submit(score_trial, places.truth(trial), places.answers(trial, tier), trial.case.name, tier)
         for trial, tier in jobs
     ]
     _await("scoring", scored, progress)
     return [score for future in scored for score in future.result()]
+
+
+def _made_and_asked(executor: Executor, places: Places, plan: Plan, progress: Progress) -> list[Future[None]]:
+    """Make the cases, and have each audited once it is there, so that no worker waits for another's case.
+
+    Those that take longest come first: at the end all workers are done at about the same time.
+    """
+    slowest = sorted(plan.trials, key=lambda trial: _PACE.index(trial.case.network))
+    making = {_make(executor, places, trial): trial for trial in slowest}
+    asked: list[Future[None]] = []
+    progress("making cases", 0, len(making))
+    for done, future in enumerate(as_completed(making), start=1):
+        future.result()
+        trial = making[future]
+        asked += [_answer(executor, places, plan, trial, tier) for tier in trial.tiers]
+        progress("making cases", done, len(making))
+    return asked
 
 
 @contextmanager

@@ -45,6 +45,28 @@ class Factor:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """Where a factor shows in a sample.
+
+    Attributes
+    ----------
+    mask
+        Its pixels, bool (64, 64); one at least.
+    box
+        The smallest that holds them, y0, x0, y1, x1.
+    """
+
+    mask: Mask
+    box: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, mask: Mask) -> Extent:
+        """Find the box of a mask."""
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        return cls(mask, (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1))
+
+
+@dataclass(frozen=True)
 class Sample:
     """A sample's class, the gap that it belongs to, and where each factor shows."""
 
@@ -54,9 +76,14 @@ class Sample:
     encoded: Mapping[str, str]
 
     @cached_property
-    def masks(self) -> dict[str, Mask]:
-        """Per factor that is there its pixels, bool (64, 64)."""
-        return {name: decode_mask(text) for name, text in self.encoded.items()}
+    def extents(self) -> dict[str, Extent]:
+        """Per factor of which a pixel is there where it shows: worked out once for all that is scored."""
+        masks = {name: decode_mask(text) for name, text in self.encoded.items()}
+        return {name: Extent.of(mask) for name, mask in masks.items() if mask.any()}
+
+    def __reduce__(self) -> tuple[type[Sample], tuple[object, ...]]:
+        """Travel between processes without what is worked out."""
+        return Sample, (self.outcome, self.source, self.gap, self.encoded)
 
 
 @dataclass(frozen=True)

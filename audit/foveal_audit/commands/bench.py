@@ -49,6 +49,13 @@ def bench(
     without: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Leave those cases out; repeatable.")
     ] = None,
+    leave_one_kind_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-kind-out",
+            help="Judge every case with weights that were fitted without its kinds of artefact.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Plant artefacts and gaps, audit what was made, and say what the audit found, missed and made up.
@@ -66,7 +73,17 @@ def bench(
     plan = _chosen(plan, only or (), without or ())
     with reporting() as progress, processes(jobs) as executor:
         scores = run_plan(plan, out, executor, progress)
-    _tell(plan, scores, cpu_seconds(plan, out), as_json=as_json)
+    if leave_one_kind_out:
+        scores = _unseen(plan, out, scores)
+    told = {"leave_one_kind_out": leave_one_kind_out, "cpu_seconds": cpu_seconds(plan, out)}
+    _tell(plan, scores, told, as_json=as_json)
+
+
+def _unseen(plan: Plan, out: Path, scores: Sequence[Score]) -> list[Score]:
+    from foveal_audit.benchmarking.fitting import shipped_rows  # noqa: PLC0415
+    from foveal_audit.benchmarking.unseen import judge_unseen  # noqa: PLC0415
+
+    return judge_unseen(plan, out, scores, shipped_rows())
 
 
 def _chosen(plan: Plan, only: Sequence[str], without: Sequence[str]) -> Plan:
@@ -84,15 +101,18 @@ def _chosen(plan: Plan, only: Sequence[str], without: Sequence[str]) -> Plan:
     return chosen
 
 
-def _tell(plan: Plan, scores: Sequence[Score], costs: Sequence[float], *, as_json: bool) -> None:
+def _tell(plan: Plan, scores: Sequence[Score], told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({**_as_record(plan, scores), "cpu_seconds": costs}, indent=1))
+        typer.echo(json.dumps({**_as_record(plan, scores), **told}, indent=1))
         return
     from rich.console import Console  # noqa: PLC0415
 
     from foveal_audit.benchmarking.table import show  # noqa: PLC0415
 
     show(scores, Console())
+    if told["leave_one_kind_out"]:
+        typer.echo("Verdicts by weights that saw no case with the kinds of artefact of the case they judge")
+    costs = told["cpu_seconds"]
     typer.echo(f"CPU seconds a case: {sum(costs) / len(costs):.0f} in the mean, {max(costs):.0f} at most")
 
 

@@ -58,21 +58,37 @@ def p_values(judged: Judged) -> PValues | None:
     windows is held against genuine facets of planted truth; a property of whole pictures has its own nulls,
     and must cost something when it is taken away.
     """
-    found = judged.signals
-    if judged.paste is None:
+    return p_values_of(judged.paste.p if judged.paste else None, judged.signals)
+
+
+def p_values_of(
+    paste: float | None, found: Mapping[str, Measure | Signal], fusion: Fusion = FUSION
+) -> PValues | None:
+    """Give the p-values of what was measured, or recorded, of a facet.
+
+    Parameters
+    ----------
+    paste
+        p-value of pasting, None where it was not tested.
+    found
+        Name to signal.
+    fusion
+        The model for facets of windows.
+    """
+    if paste is None:
         return None
-    relied = min(1.0, 2 * min(judged.paste.p, _p_of(found, PASTE_MARGIN)))
+    relied = min(1.0, 2 * min(paste, _p_of(found, PASTE_MARGIN)))
     if is_property(found):
         return PValues(relied, max(_p_of(found, name) for name in _PROPERTY_NULLS))
     values = {name: signal.value for name, signal in found.items()}
-    return PValues(relied, FUSION.p_value(FUSION.log_odds(values)))
+    return PValues(relied, fusion.p_value(fusion.log_odds(values)))
 
 
 #: What must not be chance in a property of whole pictures.
 _PROPERTY_NULLS = (PROPERTY, "property_purity", REMOVAL_MARGIN)
 
 
-def _p_of(signals: Mapping[str, Measure], name: str) -> float:
+def _p_of(signals: Mapping[str, Measure | Signal], name: str) -> float:
     found = signals.get(name)
     return 1.0 if found is None or found.p is None else found.p
 

@@ -1,6 +1,7 @@
 """What a facet shows, and which gap a group is."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -8,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foveal_audit.benchmarking.matching import fit_of, is_wide, match_groups, what_shows
+from foveal_audit.benchmarking.truths import Extent, Sample
+from foveal_audit.planting.masks import encode_mask
 
 CORNER, MIDDLE, EMPTY = (0, 44, 20, 64), (22, 22, 42, 42), (44, 0, 64, 20)
 
 
 def marked(one):
-    return "mark 0" in one.masks
+    return "mark 0" in one.encoded
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_what_is_everywhere_must_be_shown_more_than_the_class_shows_it(facet, ma
     usual = facet(EMPTY, lambda one: one.outcome == 1)
     assert fit(usual, "mark 1", truth) == (0.5, 0.75, True)
     assert what_shows(usual, truth).kind == "other"
-    tinted = facet(EMPTY, lambda one: "mark 1" in one.masks)
+    tinted = facet(EMPTY, lambda one: "mark 1" in one.encoded)
     assert what_shows(tinted, truth).kind == "artefact"
 
 
@@ -60,7 +63,7 @@ def test_on_an_object_the_mark_comes_first(facet, make_truth):
 
 
 def test_what_is_everywhere_behind_a_relied_object_is_mixed(facet, make_truth):
-    before = facet(MIDDLE, lambda one: "mark 1" in one.masks)
+    before = facet(MIDDLE, lambda one: "mark 1" in one.encoded)
     shown = what_shows(before, make_truth(("mark 1", "object")))
     assert (shown.kind, shown.factor.name, shown.alone) == ("mixed", "mark 1", False)
     assert what_shows(before, make_truth(("mark 1",))).kind == "artefact"
@@ -82,12 +85,21 @@ def test_entries_of_unknown_samples_show_nothing(facet, make_truth):
 
 def test_wide_masks_span_most_of_the_picture():
     mask = np.zeros((64, 64), dtype=bool)
-    assert not is_wide(mask)
+    assert Sample(0, "training", None, {"mark 0": encode_mask(mask)}).extents == {}
     mask[[0, 63], [0, 63]] = True  # two hairs' ends
-    assert is_wide(mask)
+    assert is_wide(Extent.of(mask))
     mask[:] = False
-    mask[:40, :40] = True
-    assert not is_wide(mask)
+    mask[:40, 3:43] = True
+    assert Extent.of(mask).box == (0, 3, 40, 43)
+    assert not is_wide(Extent.of(mask))
+
+
+def test_a_sample_travels_without_what_was_worked_out():
+    sample = Sample(0, "training", None, {"mark 0": encode_mask(np.ones((64, 64), dtype=bool))})
+    before = pickle.dumps(sample)
+    assert sample.extents["mark 0"].box == (0, 0, 64, 64)
+    assert pickle.dumps(sample) == before
+    assert pickle.loads(before) == sample
 
 
 groups = st.lists(st.frozensets(st.sampled_from("abcdefgh"), min_size=1), max_size=4)

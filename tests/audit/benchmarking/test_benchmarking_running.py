@@ -15,15 +15,28 @@ import typer
 from typer.testing import CliRunner
 
 from foveal.errors import UsageError
-from foveal_audit.benchmarking import opponent, running
-from foveal_audit.benchmarking.answers import read_audit
+from foveal_audit.benchmarking import fitting, opponent, running, unseen
+from foveal_audit.benchmarking.answers import read_audit, read_findings
+from foveal_audit.benchmarking.fitting import rows_of, shipped_rows
 from foveal_audit.benchmarking.opponent import Foreign, answer, known_opponents
 from foveal_audit.benchmarking.plans import Plan, Trial
-from foveal_audit.benchmarking.running import Places, audit_sha256, cpu_seconds, processes, run_plan
+from foveal_audit.benchmarking.running import (
+    _PACE,
+    Places,
+    _made_and_asked,
+    audit_sha256,
+    cpu_seconds,
+    processes,
+    run_plan,
+)
 from foveal_audit.benchmarking.statistics import wilson
 from foveal_audit.benchmarking.trivial import TRIVIAL
+from foveal_audit.benchmarking.unseen import decided, judge_unseen
+from foveal_audit.bundle.schema import Findings
 from foveal_audit.commands import bench
+from foveal_audit.judgement.fusion import FUSION
 from foveal_audit.planting.case import Case, Gap, Mark, Sizes
+from foveal_audit.planting.learning import NETWORKS
 from foveal_audit.planting.marks.kinds import Look
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import read_evidence
@@ -107,6 +120,34 @@ def test_the_audit_leaves_no_store_and_gets_no_truth(ran):
         assert findings["seed"] == trial.case.seed
 
 
+@pytest.mark.slow
+def test_the_shipped_weights_give_the_recorded_verdicts_and_others_leave_opponents_alone(ran):
+    out, scores = ran
+    (trial,) = TINY.trials
+    bundle = Places(out).answers(trial, "C") / "bundle"
+    found, answer = (
+        Findings.model_validate_json((bundle / "findings.json").read_bytes()),
+        read_findings(bundle),
+    )
+    assert tuple(decided(found, answer.facets, FUSION)) == answer.facets
+    anew = judge_unseen(TINY, out, scores, shipped_rows())
+    assert [(one.name, one.tier, one.detector) for one in anew] == [
+        (one.name, one.tier, one.detector) for one in scores
+    ]
+    assert anew[1:] == scores[1:]
+    assert [one.facet.entries for one in anew[0].judged] == [one.facet.entries for one in scores[0].judged]
+    assert {one.facet.verdict for one in anew[0].judged} == {"undecidable"}  # so few are, by any weights
+
+
+@pytest.mark.slow
+def test_held_out_seeds_teach_nothing(ran, monkeypatch):
+    assert {one.case for one in rows_of(ran[0])} <= {"out/marked-1"}
+    monkeypatch.setattr(fitting, "HELD_OUT", 0)
+    with pytest.raises(UsageError) as caught:
+        list(rows_of(ran[0]))
+    assert str(caught.value) == (f"{ran[0]} holds seeds that nothing may be tuned on. Leave --held-out out.")
+
+
 def test_trivial_opponents_score_clusters_by_their_property(planted_library):
     model = planted.model()
     evidence = read_evidence(planted_library, model.sha256)
@@ -145,6 +186,30 @@ def test_an_opponent_for_gaps_alone(planted_library):
     assert all(
         told["coverage"][name] < told["coverage"][other] for name in names[1::2] for other in names[::2]
     )
+
+
+def test_cases_are_audited_as_soon_as_they_are_made_the_slowest_first(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(running, "make_trial", lambda _record, name, *_: done.append(("made", name)))
+    monkeypatch.setattr(
+        running, "answer_trial", lambda _key, tier, _settings, inputs, _: done.append((inputs.name, tier))
+    )
+    trials = [
+        Trial(replace(MARKED, name=network, network=network), tiers)
+        for network, tiers in (("mobile", ("A", "C")), ("patent", ("B",)), ("resnet8", ("A",)))
+    ]
+    told = []
+    asked = _made_and_asked(
+        Here(), Places(tmp_path), Plan("three", tuple(trials)), lambda *words: told.append(words)
+    )
+    assert done[:3] == [("made", "patent"), ("made", "resnet8"), ("made", "mobile")]
+    assert sorted(done[3:]) == [("mobile-1", "A"), ("mobile-1", "C"), ("patent-1", "B"), ("resnet8-1", "A")]
+    assert len(asked) == 4
+    assert told == [("making cases", number, 3) for number in range(4)]
+
+
+def test_every_network_has_its_place_in_the_queue():
+    assert set(NETWORKS) == set(_PACE)
 
 
 def test_opponents_of_the_room_are_known(tmp_path, monkeypatch):
@@ -216,8 +281,17 @@ def test_the_command_prints_the_table_or_json(run, monkeypatch, ran):
     assert "The audit, worst tier first" in told.stdout
     assert "CPU seconds a case" in told.stdout
     record = json.loads(run("--only", "watermark", "--json").stdout)
-    assert {"plan", "rows", "kinds", "gaps", "harmless", "against", "cases", "cpu_seconds"} == set(record)
-    assert len(record["cases"]) == len(scores)
+    parts = {"plan", "rows", "kinds", "gaps", "harmless", "against", "cases"}
+    assert set(record) == parts | {"cpu_seconds", "leave_one_kind_out"}
+    assert (len(record["cases"]), record["leave_one_kind_out"]) == (len(scores), False)
+    asked = []
+    monkeypatch.setattr(unseen, "judge_unseen", lambda *given: asked.append(given) or scores)
+    told = run("--only", "watermark", "--leave-one-kind-out")
+    assert (
+        "Verdicts by weights that saw no case with the kinds of artefact of the case they judge"
+        in told.stdout
+    )
+    assert asked[0][2:] == (scores, shipped_rows())
 
 
 def test_answers_follow_the_code_that_gives_them(tmp_path, monkeypatch):

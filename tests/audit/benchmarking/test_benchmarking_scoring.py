@@ -13,7 +13,7 @@ def found(facet):
 
     def make(marker=("confirmed", 0.9), thing=("genuine", 0.2), **effects):
         return [
-            facet(CORNER, lambda one: "mark 0" in one.masks, marker[1], marker[0], **effects),
+            facet(CORNER, lambda one: "mark 0" in one.encoded, marker[1], marker[0], **effects),
             facet(MIDDLE, lambda one: one.outcome == 2, thing[1], thing[0], "c"),
             facet(EMPTY, lambda one: one.outcome == 0, 0.0, "not_relied_on", "a"),
         ]
@@ -47,7 +47,7 @@ def test_a_mixed_facet_finds_the_artefact_but_is_not_ranked_beside_a_pure_one(an
     truth = make_truth(("mark 1", "object"), gaps=())
 
     def tinted(one):
-        return "mark 1" in one.masks
+        return "mark 1" in one.encoded
 
     mixed = facet(MIDDLE, tinted, 0.7, "suspected")
     alone = score_answer(answer([mixed]), truth, "case", "A")
@@ -58,7 +58,7 @@ def test_a_mixed_facet_finds_the_artefact_but_is_not_ranked_beside_a_pure_one(an
 
 
 def test_artefacts_and_genuine_things_rank_by_their_best_facets(answer, facet, make_truth):
-    marked = [facet(CORNER, lambda one: "mark 0" in one.masks, score) for score in (0.1, 0.8)]
+    marked = [facet(CORNER, lambda one: "mark 0" in one.encoded, score) for score in (0.1, 0.8)]
     things = [facet(MIDDLE, lambda one: one.outcome == 2, score, outcome="c") for score in (0.9, 0.3, 0.2)]
     nothing = [facet(EMPTY, lambda one: one.outcome == 0, score, outcome="a") for score in (0.7, 0.6)]
     score = score_answer(answer([*marked, *things, *nothing]), make_truth(), "case", "A")

@@ -19,7 +19,7 @@ def scores(answer, facet, make_truth):
 
     def made(marker, verdict="genuine"):
         return [
-            facet(CORNER, lambda one: "mark 0" in one.masks, marker, verdict),
+            facet(CORNER, lambda one: "mark 0" in one.encoded, marker, verdict),
             facet(MIDDLE, lambda one: one.outcome == 2, 0.3, "genuine", "c"),
         ]
 

@@ -56,6 +56,6 @@ def test_what_never_learned_relies_on_nothing(planted, learning):
 def test_members_masks_and_prevalence(planted):
     truth = planted("usual")
     assert truth.gap_members(0) == {"p/0.png"}
-    assert truth.samples["t/0.png"].masks["mark 0"].sum() == 24
+    assert truth.samples["t/0.png"].extents["mark 0"].mask.sum() == 24
     assert truth.prevalence("mark 0", 1) == pytest.approx(1 / 3)
     assert truth.prevalence("mark 0", 2) == 0

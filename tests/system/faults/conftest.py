@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from ready_stores import ready_server, ready_store
 
 from foveal.library import Added, Library
-from foveal.servers.mlflow import MlflowServer
 from foveal.spool import read_segment
 
 #: Modules that the programs under fire import too.
@@ -29,15 +29,13 @@ def parts():
 @pytest.fixture(scope="session")
 def database(tmp_path_factory):
     """An MLflow store without a server. Its tables are made: while it makes them, MLflow cannot be killed."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
-    assert not Library("none", uri).exists()
-    return uri
+    return ready_store(tmp_path_factory.mktemp("mlflow") / "mlflow.db")
 
 
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory):
     """A real MLflow server."""
-    with MlflowServer(tmp_path_factory.mktemp("server")) as server:
+    with ready_server(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 

@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from ready_stores import ready_server
 
 from foveal.library import Library
-from foveal.servers.mlflow import MlflowServer
 from foveal.shipper import ship
 from foveal.spool import loss_counters
 
@@ -88,5 +88,5 @@ def test_a_thousand_kills(tmp_path, spool_folder, parts, kept, database):
 @pytest.mark.full
 @pytest.mark.timeout(3600)
 def test_a_thousand_kills_beside_a_server(tmp_path, spool_folder, parts, kept):
-    with MlflowServer(tmp_path / "server") as server:
+    with ready_server(tmp_path / "server") as server:
         check(tmp_path, spool_folder, parts, kept, server.uri, SIZES["thousand"])
