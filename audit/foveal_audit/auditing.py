@@ -30,6 +30,7 @@ from foveal_audit.examining import Examined, gather, node_rows
 from foveal_audit.gaps.finding import Gaps
 from foveal_audit.gaps.stating import state_gap
 from foveal_audit.gaps.worklist import worklist
+from foveal_audit.hearing import Audience, hear
 from foveal_audit.judgement.assessing import assess
 from foveal_audit.judgement.facet import Facet, Judged
 from foveal_audit.knowledge import NOTHING, Knowledge
@@ -139,8 +140,8 @@ class _Audit:
         drawn = self._draw(assessments, examined)
         assessments = [_with_doses(one, drawn.get(one.feature)) for one in assessments]
         missed = what_was_missed(judged, self._evidence)
-        findings, stated = self._findings(examined, assessments, gaps, drawn, missed)
         facets = [one.facet for one in judged]
+        findings, stated = self._findings(examined, assessments, facets, gaps, drawn, missed)
         result = _result(findings, stated, assessments, facets, self._evidence, gaps, drawn)
         return Audited(result, {name: one.write for name, one in drawn.items()}, examined.units)
 
@@ -200,12 +201,15 @@ class _Audit:
         self,
         examined: Examined,
         assessments: list[Assessment],
+        facets: Sequence[Facet],
         gaps: Gaps | None,
         drawn: Mapping[str, Generated],
         missed: Sequence[str],
     ) -> tuple[Findings, list[GapFinding]]:
         model, evidence = self._model, self._evidence
         stated = [state_gap(gap, evidence, model.sha256) for gap in gaps.found] if gaps else []
+        named = list(zip(stated, gaps.found, strict=True)) if gaps else []
+        audience = Audience(assessments, facets, named, evidence)
         findings = Findings.of(
             assessments,
             stated,
@@ -222,6 +226,7 @@ class _Audit:
                 *unshown_concepts(gaps.not_shown if gaps else ()),
             ],
             node_pipeline=node_rows(evidence, model.labels),
+            experts=hear(self._library, audience),
         )
         return findings, stated
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from foveal_audit.commands import audit, bench, compare, demo, explore, export, verify
+from foveal_audit.commands import audit, bench, compare, demo, explore, export, verify, worklists
 
 
 def register(app: typer.Typer) -> None:
     """Add the audit's commands to the program."""
-    for command in (demo, audit, explore, compare, verify, export, bench):
+    for command in (demo, audit, explore, worklists, compare, verify, export, bench):
         command.register(app)

@@ -7,6 +7,7 @@ or values, each replaced in one step; at last the receipt, and the plan goes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,10 +29,12 @@ from foveal.library.spooled import Rewriting, held, model_spool, rewrite, scan_s
 from foveal.library.tombstones import Tombstones
 from foveal.library.tracking import Tracking
 from foveal.library.units import Units
+from foveal.library.unsaying import Unsaying
 from foveal.library.upkeep import alone
 from foveal.library.wanted import Wanted
 
 if TYPE_CHECKING:
+    from foveal.library.annotations import Event
     from foveal.library.store import Library
 
 RETRAIN_TAG = "foveal.retrain"
@@ -94,6 +97,7 @@ class _Erasure:
         self._tombstones = Tombstones(self._tracking)
         self._plans = Plans(self._tracking)
         self._shelves = Shelves(library, wanted)
+        self._unsaying = Unsaying(self._tracking)
         self._plan = Plan("")
         self._receipt = Receipt(library.name, _requested(wanted, self._tombstones))
 
@@ -118,6 +122,8 @@ class _Erasure:
         self._receipt.unreached = [one for scan in scans for one in scan.unreached]
         if shards or orphans or found:
             self._note(found)
+        self._unsay()  # as long as the names are known
+        if shards or orphans or found:
             for shard in shards:
                 self._shelves.erase(shard, self._plan)
             leftovers.delete(orphans)
@@ -134,6 +140,15 @@ class _Erasure:
             samples = earlier["samples"] + len(one.gone)
             self._plan.spool[str(one.path)] = {**earlier, "samples": samples, "now": one.now}
         self._plans.put(self._plan, self._keep)
+
+    def _unsay(self) -> None:
+        """Take names and entries out of what experts said."""
+        names = self._plan.names | set(self._wanted.names)
+        words = self._unsaying.find(names, self._plan.ids, self._plan.id)
+        if words:
+            self._plan.words |= {new.path: _reworded(old, new) for old, new in words}
+            self._plans.put(self._plan, self._keep)
+        self._unsaying.replace(words)
 
     def _erase_derived(self) -> None:
         """Take out what was made of shards: copies, units, names of what was lost, the gallery."""
@@ -227,7 +242,8 @@ class _Erasure:
             receipt.count(place, samples=sum(one["samples"] for one in noted.values()), files=len(noted))
         receipt.count("library", entries=sum(one["entries"] for one in plan.shards.values()))
         receipt.count("events", events=len(plan.events) if self._keep else 0)
-        receipt.files[:0] = [*self._shard_files(), *_segment_files(plan)]
+        receipt.count("annotations", events=len(plan.words))
+        receipt.files[:0] = [*self._shard_files(), *_segment_files(plan), *_word_files(plan)]
         if receipt.changed:
             receipt.id = plan.id
             put_whole(self._tracking, f"{FOLDER}/{plan.id}.json", receipt.to_json())
@@ -267,6 +283,19 @@ def _read_all(tracking: Tracking, paths: Sequence[str]) -> list[tuple[str, bytes
 
 def _segment_files(plan: Plan) -> list[Changed]:
     return [Changed("spool", path, one["was"], one["now"]) for path, one in plan.spool.items()]
+
+
+def _word_files(plan: Plan) -> list[Changed]:
+    before = [Changed("library", one["of"], one["was"], None) for one in plan.words.values()]
+    return before + [Changed("library", path, None, one["now"]) for path, one in plan.words.items()]
+
+
+def _reworded(old: Event, new: Event) -> dict[str, Any]:
+    return {"of": old.path, "was": _sha256(old), "now": _sha256(new)}
+
+
+def _sha256(event: Event) -> str:
+    return hashlib.sha256(event.content()).hexdigest()
 
 
 def _key(wanted: Wanted, tombstones: Tombstones) -> str:

@@ -40,6 +40,8 @@ class Plan:
         By path of a segment: ``samples``, ``was`` and ``now`` (hashes).
     events
         What is kept of each erased sample.
+    words
+        By path of what is left of an annotation: the path it had (``of``) and the hashes (``was``, ``now``).
     ids, features
         Of the erased entries.
     names
@@ -53,6 +55,7 @@ class Plan:
     shards: dict[str, dict[str, Any]] = field(default_factory=dict)
     spool: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    words: dict[str, dict[str, Any]] = field(default_factory=dict)
     ids: list[str] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -109,7 +112,7 @@ class Plans:
         content: dict[str, Any] = {"version": _VERSION, "plan": asdict(replace(plan, names=set()))}
         del content["plan"]["names"]
         put_whole(self._tracking, _path(plan.key), json.dumps(content, sort_keys=True).encode())
-        if keep_events:
+        if keep_events and plan.events:
             events = {"version": _VERSION, "erasure": plan.id, "events": _sorted(plan)}
             put_whole(self._tracking, f"{EVENTS}/{plan.id}.json", json.dumps(events, indent=1).encode())
 

@@ -9,7 +9,7 @@ from foveal.errors import UsageError
 from foveal.library.schema import clean_text
 
 Verdict = Literal["", "genuine", "artefact", "site-specific", "unsure"]
-Kind = Literal["annotate", "undo"]
+Kind = Literal["annotate", "undo", "assign", "reopen"]
 
 #: Longest texts, in characters.
 MOST: Mapping[str, int] = {

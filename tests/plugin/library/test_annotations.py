@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
+from ready_stores import ready_server
 
 from foveal.errors import FovealError, UsageError
 from foveal.library import Library
 from foveal.library.annotations import Annotations, Event, _event, _sealed, changed, in_order
+from foveal.library.artifacts import put_whole
 from foveal.library.opinions import in_force, known_again, standings
-from foveal.servers.mlflow import MlflowServer
 
 
 @pytest.fixture
@@ -53,9 +55,14 @@ def test_events_name_what_came_before_and_what_was_seen(kept):
 
 
 def test_two_who_write_at_once_lose_nothing(kept, library, again):
+    kinds = [{}, {"kind": "assign", "second_reader": "Zoe"}, {"kind": "reopen"}, {}, {}]
+
     def write(number):
         mine = Annotations(again(library).tracking)
-        return [mine.add(f"reader {number}", "fc1:7", note=str(n)).id for n in range(5)]
+        told = {"who": f"reader {number}", "subject": "fc1:7"}
+        several = [{**told, "note": str(n), **kinds[n]} for n in range(3)]
+        ids = [event.id for event in mine.add_all(several)]
+        return ids + [mine.add(**told, note=str(n), **kinds[n]).id for n in range(3, 5)]
 
     with ThreadPoolExecutor(4) as pool:
         ids = {id_ for written in pool.map(write, range(4)) for id_ in written}
@@ -64,7 +71,9 @@ def test_two_who_write_at_once_lose_nothing(kept, library, again):
     assert len(events) == 20
     assert kept.verify() == []
     (one,) = standings(events).values()
-    assert sorted(said.note for said in one.opinions) == ["4"] * 4
+    said = [*one.opinions, *one.earlier]
+    assert sorted(event.note for event in said) == ["4"] * 4
+    assert one.assigned == "Zoe"
 
 
 @pytest.mark.parametrize("harm", ["flip", "cut", "swap", "rename"])
@@ -188,10 +197,134 @@ def test_a_later_audit_knows_a_facet_again_by_its_entries(kept):
     kept.add("Ann", "A-1", verdict="artefact", entries=("e1", "e2", "e3"))
     kept.add("Ann", "A-2", verdict="genuine", entries=("f1", "f2"))
     found = standings(kept.events())
-    assert known_again(["e1"], ["A-2"], found).subject == "A-2"
+    assert known_again(["f1"], ["A-2"], found).subject == "A-2"
     assert known_again(["e1", "e2", "x"], ["A-9"], found).subject == "A-1"
     assert known_again(["e1", "x"], ["A-9"], found) is None
     assert known_again([], [], {}) is None
+
+
+def test_a_name_that_means_something_else_now_is_not_believed(kept):
+    """Units are numbered anew where a library has grown."""
+    kept.add("Ann", "A-1", verdict="artefact", entries=("e1", "e2", "e3"))
+    kept.add("Ann", "A-2", verdict="genuine", entries=("f1", "f2"))
+    kept.add("Ann", "A-3", verdict="unsure")
+    found = standings(kept.events())
+    assert known_again(["e1", "e2", "x"], ["A-2"], found).subject == "A-1"
+    assert known_again(["x"], ["A-2"], found) is None
+    assert known_again(["x"], ["A-3"], found).subject == "A-3"
+
+
+def test_entries_that_were_erased_since_do_not_count(kept):
+    kept.add("Ann", "A-1", verdict="artefact", entries=("e1", "e2", "e3", "e4"))
+    found = standings(kept.events())
+    assert known_again(["e1"], ["A-9"], found) is None
+    assert known_again(["e1"], ["A-9"], found, held={"e1": ["e1"], "x": ["x"]}).subject == "A-1"
+    assert known_again(["x"], ["A-1"], found, held={"x": ["x"]}).subject == "A-1"
+
+
+def test_entries_are_known_again_under_the_ids_that_another_model_gave_them(kept):
+    kept.add("Ann", "A-1", verdict="artefact", entries=("e1", "e2"))
+    found = standings(kept.events())
+    held = {"e1": ["f1", "f2"], "e2": []}
+    assert known_again(["f2"], ["A-9"], found, held=held).subject == "A-1"
+    assert known_again(["f3"], ["A-9"], found, held=held) is None
+
+
+def test_a_subject_is_assigned_and_the_last_assignment_counts(kept):
+    kept.add("Ann", "fc1:7", verdict="artefact", second_reader="Bob")
+    kept.add("Ann", "fc1:7", "assign", second_reader="Cid")
+    one = standings(kept.events())["fc1:7"]
+    assert (one.assigned, one.awaited, one.verdict) == ("Cid", ("Bob", "Cid"), "artefact")
+    again = kept.add("Bob", "fc1:7", "assign", second_reader="Bob")
+    kept.add("Bob", "fc1:7", verdict="artefact")
+    one = standings(kept.events())["fc1:7"]
+    assert (one.assigned, one.awaited) == ("Bob", ())
+    kept.add("Bob", "fc1:7", "undo", undoes=again.id)
+    assert standings(kept.events())["fc1:7"].assigned == "Cid"
+    kept.add("Ann", "fc1:7", "assign", second_reader="")
+    assert standings(kept.events())["fc1:7"].awaited == ()
+
+
+def test_what_is_opened_again_has_no_verdict_until_somebody_gives_one(kept):
+    ann = kept.add("Ann", "fc1:7", verdict="artefact", name="marker", entries=("e1",))
+    bob = kept.add("Bob", "fc1:7", verdict="artefact")
+    opening = kept.add("Cid", "fc1:7", "reopen", note="a new scanner")
+    one = standings(kept.events())["fc1:7"]
+    assert (one.verdict, one.opinions, one.earlier) == ("", (), (ann, bob))
+    assert (one.opened, one.opening, one.name, one.entries) == ("Cid", opening, "marker", {"e1"})
+    assert one.of("Ann") == ann
+    anew = kept.add("Ann", "fc1:7", **changed(ann, verdict="genuine"))
+    one = standings(kept.events())["fc1:7"]
+    assert (one.verdict, one.opinions, one.earlier, one.opened) == ("genuine", (anew,), (bob,), "")
+    kept.add("Cid", "fc1:7", "undo", undoes=opening.id)
+    one = standings(kept.events())["fc1:7"]
+    assert (one.verdicts, one.earlier) == (("artefact", "genuine"), ())
+
+
+def test_several_events_are_a_chain_of_their_own(kept):
+    first = kept.add("Ann", "fc1:7", verdict="unsure")
+    told = [{"who": "Ann", "subject": f"fc1:{n}", "verdict": "artefact"} for n in (7, 8, 7)]
+    made = kept.add_all(told)
+    assert [event.seen for event in made] == [(first.id,), (made[0].id,), (made[1].id,)]
+    assert [event.before for event in made] == [first.id, "", made[0].id]
+    assert kept.heads() == [made[-1].id]
+    assert kept.verify() == []
+
+
+def test_of_several_events_one_that_is_none_keeps_all_from_being_stored(kept):
+    told = [{"who": "Ann", "subject": "fc1:7"}, {"who": "Ann", "subject": "fc1:8", "verdict": "no"}]
+    with pytest.raises(UsageError, match="'no' is no verdict"):
+        kept.add_all(told)
+    assert kept.events() == []
+
+
+def test_several_events_cut_off_leave_a_whole_chain(kept, monkeypatch):
+    stored = []
+
+    def failing(*words):
+        if len(stored) == 2:
+            _refusing()
+        stored.append(words[1])
+        put_whole(*words)
+
+    monkeypatch.setattr("foveal.library.annotations.put_whole", failing)
+    with pytest.raises(UsageError):
+        kept.add_all([{"who": "Ann", "subject": f"fc1:{n}"} for n in range(5)])
+    assert [event.subject for event in kept.events()] == ["fc1:0", "fc1:1"]
+    assert kept.verify() == []
+
+
+def test_events_of_two_who_say_the_same_do_not_give_away_what_it_is(kept):
+    one, two = (kept.add("Ann", "fc1:7", note="the same") for _ in range(2))
+    assert one.salt != two.salt
+    assert len(one.salt) == 32
+
+
+def test_a_file_of_a_version_without_salt_is_read(kept, library):
+    old = _sealed(Event("", "2026-01-01T00:00:00.000000+00:00", "Ann", "fc1:7", verdict="genuine"))
+    assert b"salt" not in old.content()
+    library.tracking.put(old.path, old.content())
+    assert kept.events() == [old]
+
+
+@pytest.mark.parametrize(
+    "change", [{"erased": "../../x"}, {"erased": "20260101T000000Z-01234567", "id": "../x"}]
+)
+def test_an_export_leads_out_of_no_folder(kept, change):
+    kept.add("Ann", "fc1:7", verdict="artefact")
+    export = json.loads(kept.export())
+    export["events"][0] |= change
+    with pytest.raises(UsageError, match="These are no annotations"):
+        kept.read_in(json.dumps(export))
+
+
+def test_a_change_that_no_receipt_knows_is_found(kept, library):
+    event = kept.add("Ann", "fc1:7", verdict="artefact")
+    kept.add("Bob", "fc1:7", verdict="genuine")
+    forged = replace(event, verdict="genuine", salt="", erased="20260101T000000Z-01234567")
+    library.tracking.put(forged.path, forged.content())
+    library.tracking.delete(event.path)
+    assert kept.verify() == [f"event {event.id[:12]}: changed, and no receipt of an erasure says so"]
 
 
 @given(st.data())
@@ -227,9 +360,12 @@ import sys
 from foveal.library import Library
 from foveal.library.annotations import Annotations
 kept = Annotations(Library(sys.argv[1], sys.argv[2]).tracking)
+kinds = ({"kind": "assign", "second_reader": "Bob"}, {"kind": "reopen"}, {"verdict": "artefact"})
 n = 0
 while True:
     print(kept.add("Ann", "fc1:7", note=f"{n} " + "x" * 5000).id, flush=True)
+    told = [{"who": "Ann", "subject": f"fc1:{n}", "note": "x" * 5000, **kind} for kind in kinds]
+    print(*(event.id for event in kept.add_all(told)), flush=True)
     n += 1
 """
 
@@ -254,7 +390,7 @@ def _rest(writer):
 @pytest.mark.slow
 def test_a_writer_killed_in_mid_write_loses_nothing_acknowledged(kept, library, tmp_path):
     writer = _write(library, tmp_path)
-    whole = _some(writer) + _rest(writer)
+    whole = [*" ".join(_some(writer)).split(), *_rest(writer)]
     assert all(whole)
     assert set(whole) <= {event.id for event in kept.events()}
     assert kept.verify() == []
@@ -262,17 +398,17 @@ def test_a_writer_killed_in_mid_write_loses_nothing_acknowledged(kept, library, 
 
 @pytest.mark.full
 def test_a_tracking_server_killed_in_mid_write_loses_nothing_acknowledged(tmp_path, observe):
-    with MlflowServer(tmp_path / "server") as server:
+    with ready_server(tmp_path / "server") as server:
         MlflowClient(server.uri).create_experiment("foveal/killed", "mlflow-artifacts:/killed")
         library = Library("killed", server.uri)
         library.add([observe()], "one")
         assert library.tracking.local("annotations") is None
         writer = _write(library, tmp_path)
-        whole = _some(writer)
+        whole = " ".join(_some(writer)).split()
         os.killpg(server._group.pid, signal.SIGKILL)
         whole += _rest(writer)
     assert all(whole)
-    with MlflowServer(tmp_path / "server") as server:
+    with ready_server(tmp_path / "server") as server:
         kept = Annotations(Library("killed", server.uri).tracking)
         assert set(whole) <= {event.id for event in kept.events()}
         kept.add("Bob", "fc1:7")

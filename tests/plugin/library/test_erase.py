@@ -5,27 +5,33 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow import MlflowClient
+from ready_stores import ready_server
 
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.library import Library, artifacts, leftovers
 from foveal.library import spooled as spooled_module
+from foveal.library.annotations import Annotations
 from foveal.library.compacting import compact
 from foveal.library.erasing import erase
+from foveal.library.opinions import standings
 from foveal.library.spooled import held
 from foveal.library.tombstones import Tombstones
 from foveal.library.tracking import Tracking
+from foveal.library.unsaying import ERASED, _Names
 from foveal.library.upkeep import alone
 from foveal.library.verifying import verify
 from foveal.library.wanted import Wanted
 from foveal.records import Negative
-from foveal.servers.mlflow import MlflowServer
 from foveal.shipper import ship
 from foveal.spool import Spool, read_segment, sealed_segments
 
@@ -442,7 +448,7 @@ def test_an_erasure_may_be_killed_at_every_step(tracking_uri, tmp_path, observe,
 @pytest.mark.slow
 def test_a_library_that_only_a_server_reaches_is_cleaned_too(tmp_path, observe, marked):
     """Through HTTP, with the files behind the server, and a copy of them in this machine's cache."""
-    with MlflowServer(tmp_path / "server") as server:
+    with ready_server(tmp_path / "server") as server:
         MlflowClient(server.uri).create_experiment("foveal/far", "mlflow-artifacts:/far")
         library = Library("far", server.uri)
         library.add([observe("a"), marked("r1"), observe("b")], "one")
@@ -457,3 +463,113 @@ def test_a_library_that_only_a_server_reaches_is_cleaned_too(tmp_path, observe, 
         assert verify(Library("far", server.uri)).shards == 2
         assert erase(library, Wanted("request-id", "r1")).id == ""
     assert holding(MARK, tmp_path) == []
+
+
+def events_of(library):
+    return Annotations(Library(library.name, library.tracking_uri).tracking)
+
+
+def _annotated(library, observe):
+    """Let readers name a sample that goes and one that stays, in every way they may."""
+    one = observe("site_a/00031.png", source="training")
+    library.add([one, observe("site_b/00007.png", source="training")], "first")
+    stays = library.query(sample="site_b/00007.png").ids()
+    goes = library.query(sample="site_a/00031.png").ids()
+    kept = Annotations(library.tracking)
+    kept.add("Ann", "A-00000001", verdict="artefact", name="marker of 00031.png", entries=(*goes, *stays))
+    kept.add("Bob", "A-00000001", verdict="genuine", note="see site_a/00031.png, not site_b/00007.png")
+    kept.add("Ann", "A-00000002", verdict="unsure", note="x00031.pngx says nothing")
+    return kept, goes, stays
+
+
+def test_what_experts_said_forgets_the_sample_and_the_chain_holds(library, observe, tmp_path):
+    kept, goes, stays = _annotated(library, observe)
+    before = kept.events()
+    receipt = erase(library, Wanted("sample", "site_a/00031.png"))
+    after = events_of(library)
+    one, two, three = after.events()
+    assert [event.id for event in (one, two, three)] == [event.id for event in before]
+    assert three == before[2]
+    assert (one.name, one.entries) == ("marker of [erased]", tuple(stays))
+    assert (one.verdict, one.salt) == ("artefact", "")
+    assert (two.note, two.who) == ("see [erased], not site_b/00007.png", "Bob")
+    assert after.verify() == []
+    assert after.heads() == [before[2].id]
+    assert receipt.counts["annotations"] == {"events": 2}
+    told = {(one.path, one.was, one.now) for one in receipt.files if one.path.startswith("annotations/")}
+    assert {(event.path, event.id, None) for event in before[:2]} <= told
+    assert holding("site_a/00031.png", *places(library, tmp_path)) == []
+    assert [path for id_ in goes for path in holding(id_, Path(library.url))] == []
+    again = erase(library, Wanted("sample", "site_a/00031.png"))
+    assert not again.changed
+    assert standings(after.events())["A-00000001"].disagreement
+
+
+def test_a_request_that_only_an_annotation_still_names_is_erased_there(library, observe):
+    library.add([observe("r1")], "first")
+    kept = Annotations(library.tracking)
+    kept.add("Ann", "fc1:7", note=f"like request {MARK}!")
+    receipt = erase(library, Wanted("request-id", MARK))
+    assert receipt.changed
+    assert [event.note for event in events_of(library).events()] == ["like request [erased]!"]
+    assert holding(MARK, Path(library.url)) == []
+    assert events_of(library).verify() == []
+    kept.add("Bob", "fc1:7", note=f"{MARK}, again")
+    assert erase(library, Wanted("request-id", MARK)).counts["annotations"] == {"events": 1}
+    assert events_of(library).verify() == []
+
+
+def test_two_erasures_may_take_something_out_of_one_annotation(library, observe):
+    library.add([observe("r1"), observe("r2")], "first")
+    Annotations(library.tracking).add("Ann", "fc1:7", note="like r1 and r2")
+    for name in ("r1", "r2"):
+        erase(library, Wanted("request-id", name))
+        assert events_of(library).verify() == []
+    (event,) = events_of(library).events()
+    assert event.note == "like [erased] and [erased]"
+    library.tracking.put(event.path, event.content().replace(b"like", b"LIKE"))
+    assert len(events_of(library).verify()) == 1
+
+
+def test_an_old_export_does_not_bring_a_name_back(library, observe):
+    kept, _, _ = _annotated(library, observe)
+    export = kept.export()
+    erase(library, Wanted("sample", "site_a/00031.png"))
+    assert events_of(library).read_in(export) == 0
+    assert holding("site_a/00031.png", Path(library.url)) == []
+
+
+@pytest.mark.parametrize("at", ["before the file", "before the old one goes"])
+def test_taking_names_out_of_annotations_goes_on_where_it_was_cut_off(library, observe, monkeypatch, at):
+    _annotated(library, observe)
+    wanted = Wanted("before", "2026-06-01", ("training",))
+    cut = "foveal.library.unsaying.put_whole" if at == "before the file" else None
+    with monkeypatch.context() as patch:
+        if cut:
+            patch.setattr(cut, _cut_off)
+        else:
+            patch.setattr(Tracking, "delete", _cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            erase(library, wanted)
+    erase(library, wanted)
+    assert holding("00031.png,", Path(library.url)) == []
+    assert len(list((library.tracking.local("annotations")).iterdir())) == 3
+    assert events_of(library).verify() == []
+
+
+def _cut_off(*_):
+    raise KeyboardInterrupt
+
+
+_PIECES = st.sampled_from(["a", "b1", "a b", "/", ".", " ", "-", "é", "a/b1", "b1.a", "\\", "_"])
+
+
+@given(st.lists(st.lists(_PIECES, min_size=1, max_size=3).map("".join), max_size=4),
+       st.lists(_PIECES, max_size=8).map("".join))  # fmt: skip
+def test_names_are_found_as_the_naive_way_finds_them(names, text):
+    """Look for every name, longest first, wherever no letter or digit touches it."""
+    wanted = {part for name in names for part in (name, re.split(r"[/\\]", name)[-1]) if part}
+    naive = text
+    for name in sorted(wanted, key=lambda name: (-len(name), name)):
+        naive = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", lambda _: ERASED, naive)
+    assert _Names(names).taken_out_of(text) == naive
