@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import get_cached_controller
 
 #: Seconds since 1970 that stand for now (reproducible-builds.org): with it even the date is the same.
 EPOCH = "SOURCE_DATE_EPOCH"
@@ -24,11 +24,14 @@ def now() -> datetime:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run a block on one thread: sums change with the number of threads that share them."""
+    """Run a block on one thread: sums change with the number of threads that share them.
+
+    The process's libraries are looked up anew, which takes 15 ms, only after something was imported.
+    """
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        with threadpool_limits(limits=1):
+        with get_cached_controller().limit(limits=1):
             yield
     finally:
         torch.set_num_threads(threads)

@@ -53,7 +53,7 @@ class Watched:
 
     def ready(self, element="foveal-sliders"):
         self.page.wait_for_function(
-            "name => ((one) => one.kind || one.total || one.field)(document.querySelector(name))",
+            "name => ((one) => one.kind)(document.querySelector(name))",
             arg=element,
         )
         return self.page.locator(element)

@@ -82,14 +82,15 @@ def fill(library, number=40):
         library.add([observation(n, source) for n in range(number)], source)
 
 
-def _facet(library, feature, facet, verdict, score):
+def facet(library, feature, number, verdict, score):
+    """Make up what an audit says of one facet."""
     rows = (
         library.query(feature=feature).table(["id", "sample", "window", "activation", "source"]).to_pylist()
     )
     entries = [EntryRef(**{**row, "window": tuple(row["window"])}) for row in rows[::3]]
     effect = Effect(estimate=0.4, low=0.3, high=0.5, controls=0.01, p=0.001, pairs=40)
     return Assessment(
-        id=make_id("A", MODEL, feature, facet), feature=feature, facet=facet,
+        id=make_id("A", MODEL, feature, number), feature=feature, facet=number,
         n_entries={"training": 40, "production": 40}, reliance=0.8, irrelevance=0.9, artefact_score=score,
         q_value=0.01, verdict=verdict, effects=Effects(removal=effect, paste=effect), entries=entries,
         signals={"position_lock": Signal(value=0.9, p=0.001), f"metadata:{HOSTILE}": Signal(value=0.2)},
@@ -108,9 +109,9 @@ def findings(library, change="suspected"):
         explained_by={HOSTILE: HOSTILE}, p_value=0.01, reasons=[HOSTILE],
     )  # fmt: skip
     facets = [
-        _facet(library, FEATURES[0], 0, "confirmed", 0.95),
-        _facet(library, FEATURES[1], 0, change, 0.6),
-        _facet(library, FEATURES[2], 0, "genuine", 0.1),
+        facet(library, FEATURES[0], 0, "confirmed", 0.95),
+        facet(library, FEATURES[1], 0, change, 0.6),
+        facet(library, FEATURES[2], 0, "genuine", 0.1),
     ]
     return Findings.of(
         facets, [gap], seed=0, not_examined=[HOSTILE],
@@ -134,7 +135,7 @@ def generator(library):
 @contextmanager
 def served(exhibits, guard):
     """Serve on a free port as the command does; gives the address."""
-    listener = socket.socket()
+    listener = socket.socket(proto=socket.IPPROTO_TCP)  # else TCP_NODELAY is off, and answers wait 40 ms
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(make_app(exhibits, guard), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,17 +1,14 @@
-"""A small server for the elements, as an explorer serves them: files, exact frames, pages of entries."""
+"""A small server for the sliders, as an explorer serves them: files and exact frames."""
 
 from __future__ import annotations
 
-import io
 import json
 import socket
 import threading
 import time
 from contextlib import contextmanager
 
-import numpy as np
 import uvicorn
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -20,14 +17,13 @@ from foveal.errors import UsageError
 from foveal_audit import elements
 from foveal_audit.lattice import answering
 
-TOTAL = 100_000
 POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'"
 
 
-def _page(body, name):
+def _page(body):
     text = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Live</title>'
-        f'<script defer src="/elements/{name}.js"></script></head>'
+        f'<script defer src="/elements/sliders.js"></script></head>'
         f"<body><main><h1>Live</h1>{body}</main></body></html>"
     )
     return HTMLResponse(text, headers={"Content-Security-Policy": POLICY})
@@ -44,35 +40,14 @@ def _answered(give):
     return endpoint
 
 
-def _entries(request):
-    offset, limit = (int(request.query_params[name]) for name in ("offset", "limit"))
-    rows = range(offset, min(TOTAL, offset + limit))
-    return JSONResponse(
-        {"total": TOTAL, "entries": [{"id": str(row), "label": f"entry {row}"} for row in rows]}
-    )
-
-
-def _sprite(request):
-    side, offset = int(request.query_params["side"]), int(request.query_params["offset"])
-    # Every page has its own grey, so that a tile of another one would be seen.
-    sheet = np.full((8 * side, 16 * side), 40 + offset // 128 % 200, np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(sheet).save(buffer, "PNG")
-    return Response(buffer.getvalue(), media_type="image/png")
-
-
 def app(frames, told):
-    """Make the application: /, /grid and what they ask for."""
+    """Make the application: one page and what it asks for."""
     block = json.dumps(told).replace("<", "\\u003c")
     sliders = (
         f'<foveal-sliders><script type="application/json" class="lattice">{block}</script></foveal-sliders>'
     )
     routes = [
-        Route("/", lambda _: _page(sliders, "sliders")),
-        Route(
-            "/grid",
-            lambda _: _page('<foveal-grid src="/entries?site=a" label="Library"></foveal-grid>', "grid"),
-        ),
+        Route("/", lambda _: _page(sliders)),
         Route(
             "/elements/{name}.js",
             lambda request: Response(
@@ -89,8 +64,6 @@ def app(frames, told):
             _answered(lambda r: answering.crop_answer(frames, r.path_params["row"])),
         ),
         Route("/favicon.ico", lambda _: Response(status_code=204)),
-        Route("/entries", _entries),
-        Route("/entries/sprite", _sprite),
     ]
     return Starlette(routes=routes)
 

@@ -4,7 +4,6 @@ A script is put together from its parts and the style sheet of its element; it n
 policy but its own hash, or ``script-src 'self'`` where it is served as a file.
 """
 
-from .entries import entry_block
 from .scripts import NAMES, script, sha256
 
-__all__ = ["NAMES", "entry_block", "script", "sha256"]
+__all__ = ["NAMES", "script", "sha256"]

@@ -17,8 +17,6 @@ _HERE = Path(__file__).parent
 _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "sliders": ("sliders.css", "page.js", "lattice.js", "walk.js", "live.js", "movie.js", "sliders.js"),
-        "grid": ("grid.css", "page.js", "grid.js"),
-        "overlay": ("overlay.css", "page.js", "overlay.js"),
     }
 )
 NAMES = tuple(_PARTS)

@@ -269,7 +269,7 @@ class FovealSliders extends HTMLElement {
   #figure() {
     const [height, width] = this.told.side;
     return make("figure", {},
-      this.#part("canvas", make("canvas", { width, height, role: "img" })),
+      this.#part("canvas", make("canvas", { width, height, role: "img", "aria-label": `Picture of ${this.told.feature}, not there yet` })),
       make("figcaption", {}, make("span", { role: "status" }, this.#part("kind", make("b", { className: "kind" })), " ", this.#part("meaning", make("span")))),
       this.#part("activation", make("p", { className: "activation", hidden: true })),
       this.#part("warning", make("p", { className: "warning", role: "status", hidden: true })),

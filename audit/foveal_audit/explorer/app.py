@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from foveal.errors import EnvironmentFault, FovealError
 from foveal_audit import elements
-from foveal_audit.explorer import frames, pages, saying, showing
+from foveal_audit.explorer import frames, pages, saying, showing, working
 from foveal_audit.explorer.browsing import Browser
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.guard import Guard
@@ -40,6 +40,7 @@ def make_app(exhibits: Exhibits, guard: Guard, model: str | None = None) -> Fast
         pages.router(exhibits, generators, browser),
         showing.router(exhibits, browser),
         saying.router(exhibits),
+        working.router(exhibits),
         frames.router(generators),
     ):
         app.include_router(router)

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from foveal.errors import UsageError, nearest
 from foveal.library import Library
 from foveal.library.query import Query
+from foveal.library.schema import clean_text
 from foveal_audit.explorer.keeping import Keeper
-from foveal_audit.explorer.tiles import Range, crop_picture, map_layer, uri
+from foveal_audit.explorer.tiles import Range, crop_picture, map_layers, uri
 
 ORDERS: Mapping[str, list[tuple[str, str]]] = {
     "activation": [("activation", "descending"), ("id", "ascending")],
@@ -53,6 +54,9 @@ _COLUMNS = [
     "map",
     "map_shape",
 ]
+_LISTED = ["id", "feature", "activation"]
+#: Entries of a library up to which all of them are listed before anybody asks.
+_WHOLE = 300_000
 _T = TypeVar("_T")
 
 
@@ -141,7 +145,8 @@ class Browser:
         Returns
         -------
         dict
-            ``total``, ``start`` and ``entries``: what is known of each, ``crop`` and ``map`` as addresses.
+            ``total``, ``start`` and ``entries``: what is known of each; ``crop``, ``map`` and ``outline`` as
+            addresses.
         """
         listed = self.listed(library, wanted)
         start, count = max(0, start), min(max(0, count), MOST)
@@ -149,9 +154,21 @@ class Browser:
         return {"total": len(listed), "start": start, "entries": self.entries(library, ids, span)}
 
     def listed(self, library: Library, wanted: Wanted) -> pa.Table:
-        """Give ids and activations in order; looked up anew where the library has changed."""
-        key = (self._fresh(library), wanted)
-        return _remembered(self._lists, key, _LISTS, lambda: _listed(library, wanted))
+        """Give ids, features and activations in order; looked up anew where the library has changed."""
+        state = self._fresh(library)
+        part = self._part(state, wanted)
+        if part is not None:
+            return part
+        return _remembered(self._lists, (state, wanted), _LISTS, lambda: _listed(library, wanted))
+
+    def _part(self, state: str, wanted: Wanted) -> pa.Table | None:
+        """Take a feature's list from the list of all entries, where that is remembered."""
+        whole = (state, replace(wanted, feature=None))
+        if wanted.feature is None or whole not in self._lists:
+            return None
+        self._lists.move_to_end(whole)
+        listed = self._lists[whole]
+        return listed.filter(pc.equal(listed["feature"], clean_text(wanted.feature)))
 
     def options(self, library: Library, feature: str) -> dict[str, list[str]]:
         """List what entries of a feature (of all where it is empty) can be sifted by, the commonest first."""
@@ -159,7 +176,14 @@ class Browser:
         return _remembered(self._options, key, _LISTS, lambda: _options(library, feature))
 
     def warm(self, library: Library, lock: AbstractContextManager[Any]) -> None:
-        """Begin to read the library; see :class:`.keeping.Keeper`."""
+        """Look up what is asked first, before anybody asks, and begin to read the library."""
+        if sum(library.features().values()) <= _WHOLE:
+            self.listed(library, Wanted())
+            self.options(library, "")
+        self.follow(library, lock)
+
+    def follow(self, library: Library, lock: AbstractContextManager[Any]) -> None:
+        """Read the library, anew where it has changed; see :class:`.keeping.Keeper`."""
         self.keeper.follow(library, self._fresh(library), lock)
 
     def _fresh(self, library: Library) -> str:
@@ -173,20 +197,23 @@ class Browser:
     ) -> list[dict[str, Any]]:
         """Give entries by their ids, in that order; those that are gone are left out."""
         missing = [id_ for id_ in dict.fromkeys(ids) if (id_, span) not in self._tiles]
-        if missing:
-            known = self.keeper.rows(missing)
-            unread = [id_ for id_ in missing if id_ not in known]
-            table = library.query(ids=unread).table(_COLUMNS).to_pylist() if unread else []
-            for row in (*known.values(), *table):
-                _keep(self._tiles, (row["id"], span), _described(dict(row), span), max(_TILES, len(ids)))
+        for row in self.rows(library, missing):
+            _keep(self._tiles, (row["id"], span), _described(row, span), max(_TILES, len(ids)))
         return [self._tiles[id_, span] for id_ in ids if (id_, span) in self._tiles]
+
+    def rows(self, library: Library, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Read entries by their ids, in any order: from memory as far as they are there."""
+        known = self.keeper.rows(ids)
+        unread = [id_ for id_ in ids if id_ not in known]
+        read = library.query(ids=unread).table(_COLUMNS).to_pylist() if unread else []
+        return [*(dict(row) for row in known.values()), *read]
 
 
 def _listed(library: Library, wanted: Wanted) -> pa.Table:
     order = ORDERS[wanted.order]
-    names = list(dict.fromkeys(["id", "activation", *(name for name, _ in order)]))
+    names = list(dict.fromkeys([*_LISTED, *(name for name, _ in order)]))
     table = wanted.query(library).table(names)
-    return table.take(pc.sort_indices(table, sort_keys=order)).select(["id", "activation"])
+    return table.take(pc.sort_indices(table, sort_keys=order)).select(_LISTED)
 
 
 def _options(library: Library, feature: str) -> dict[str, list[str]]:
@@ -209,14 +236,15 @@ def _keys(library: Library) -> list[str]:
 def _described(row: dict[str, Any], span: Range | None) -> dict[str, Any]:
     picture = crop_picture(row.pop("crop"), row["id"], span)
     values, shape = row.pop("map"), row.pop("map_shape")
-    layer = map_layer(values, shape, (1, 1) if picture is None else picture.size)
+    colour, line = map_layers(values, shape, (1, 1) if picture is None else picture.size)
     numbers = {name: _finite(row[name]) for name in ("activation", "share", "threshold")}
     return {
         **row,
         **numbers,
         "metadata": dict(row["metadata"]),
         "crop": uri(picture),
-        "map": uri(layer),
+        "map": uri(colour),
+        "outline": uri(line),
         "size": [0, 0] if picture is None else list(picture.size),
     }
 

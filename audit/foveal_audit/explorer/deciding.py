@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 from PIL import Image, ImageDraw
 
 from foveal.library import Library
+from foveal.library.opinions import Standing
+from foveal_audit.bundle.schema import Assessment, Findings
 from foveal_audit.explorer.tiles import crop_picture, map_layer
 
 LONGEST = 420
@@ -44,6 +46,49 @@ class Decision:
         shares = spread / spread.sum()
         names = [labels[at] if at < len(labels) else f"class {at}" for at in range(len(raw))]
         return [(names[at], float(raw[at]), float(shares[at])) for at in np.argsort(-raw)]
+
+
+@dataclass(frozen=True)
+class Response:
+    """One window that the model responded to, and what is known of what it shows.
+
+    Attributes
+    ----------
+    row
+        The entry, as a row of the library.
+    facets
+        The facet that it belongs to, or all that it may belong to: an audit lists 200 entries of each.
+    certain
+        Whether the audit lists it.
+    said
+        What experts say of the facets, or of the feature.
+    """
+
+    row: Mapping[str, Any]
+    facets: Sequence[Assessment]
+    certain: bool
+    said: Sequence[Standing]
+
+
+def responses(decision: Decision, findings: Findings | None, said: Mapping[str, Standing]) -> list[Response]:
+    """Say of each window of a decision what the audit and experts think of it.
+
+    Parameters
+    ----------
+    findings
+        The audit; None where there is none.
+    said
+        What is thought of every subject.
+    """
+    facets = findings.assessments if findings else []
+    listed = {ref.id: one for one in facets for ref in one.entries if ref.id}
+    made = []
+    for row in decision.entries:
+        own = listed.get(row["id"])
+        likely = [own] if own else [one for one in facets if one.feature == row["feature"]]
+        named = [said[key] for key in (*(one.id for one in likely), row["feature"]) if key in said]
+        made.append(Response(row, likely, own is not None, named))
+    return made
 
 
 def decisions(library: Library, sample: str) -> list[Decision]:

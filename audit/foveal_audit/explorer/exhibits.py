@@ -10,14 +10,19 @@ from functools import cached_property
 from pathlib import Path
 
 from foveal.errors import EnvironmentFault, UsageError
+from foveal.features import CONTRIBUTION
 from foveal.library import Library
 from foveal.library.annotations import Annotations
-from foveal.library.opinions import Standing, standings
+from foveal.library.opinions import Standing
+from foveal_audit.audits import Audit, logged, of_bundle, subjects
+from foveal_audit.bundle.changes import Subject
 from foveal_audit.bundle.schema import Assessment, Findings
-from foveal_audit.explorer.audits import Audit, Subject, logged, of_bundle, subjects
+from foveal_audit.recalling import recalled
 
 #: An event names so many of the entries that were shown.
 _NAMED = 50
+#: The entries of a gap are those of so many of its samples.
+_SAMPLES = 12
 
 
 @dataclass
@@ -77,7 +82,7 @@ class Exhibits:
 
     def said(self) -> dict[str, Standing]:
         """Give what is thought of every subject now; nothing without a library."""
-        return standings(self.annotations.events()) if self.library is not None else {}
+        return recalled(self.annotations.events(), self.findings) if self.library is not None else {}
 
     @property
     def audits(self) -> list[Audit]:
@@ -93,8 +98,18 @@ class Exhibits:
     def entries_of(self, subject: str) -> tuple[str, ...]:
         """Name entries that are shown as a subject, so that a later audit knows it again."""
         one = self.finding(subject)
-        refs = one.entries if isinstance(one, Assessment) else []
-        return tuple(ref.id for ref in refs if ref.id)[:_NAMED]
+        if isinstance(one, Assessment):
+            return tuple(ref.id for ref in one.entries if ref.id)[:_NAMED]
+        if self.library is None:
+            return ()
+        with self.reading() as library:
+            if one is None:
+                return tuple(library.query(feature=subject).ids()[:_NAMED])
+            windows = (
+                library.query(feature=CONTRIBUTION, sample=sample, units=False).ids()
+                for sample in one.samples[:_SAMPLES]
+            )
+            return tuple(id_ for ids in windows for id_ in ids)[:_NAMED]
 
 
 def open_exhibits(

@@ -65,12 +65,18 @@ def feature_rows(
 def strongest(browser: Browser, library: Library, feature: str) -> Image.Image:
     """Draw a strip of a feature's strongest crops, one per sample."""
     ids = browser.listed(library, Wanted(feature=feature))["id"].slice(0, 4 * STRIP).to_pylist()
-    table = library.query(ids=ids).table(["id", "sample", "activation", "crop"])
-    rows = sorted(table.to_pylist(), key=lambda row: (-row["activation"], row["id"]))
+    rows = sorted(browser.rows(library, ids), key=lambda row: (-row["activation"], row["id"]))
     firsts = {row["sample"]: row for row in reversed(rows)}
     kept = sorted(firsts.values(), key=lambda row: -row["activation"])
     pictures = (crop_picture(row["crop"], row["id"]) for row in kept)
     return strip([picture for picture in pictures if picture is not None][:STRIP])
+
+
+def chosen(browser: Browser, library: Library, ids: Sequence[str]) -> Image.Image:
+    """Draw a strip of entries in the order of their ids; those that are gone are left out."""
+    rows = {row["id"]: row for row in browser.rows(library, ids[:STRIP])}
+    pictures = (crop_picture(rows[id_]["crop"], id_) for id_ in ids if id_ in rows)
+    return strip([picture for picture in pictures if picture is not None])
 
 
 def histogram(browser: Browser, library: Library, feature: str) -> str:

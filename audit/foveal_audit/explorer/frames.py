@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,19 @@ from fastapi import APIRouter, Request, Response
 
 from foveal.archives import AuditedModel, load_model
 from foveal.errors import FovealError, UsageError
-from foveal_audit.bundle.writing import generator_folder
+from foveal_audit.bundle.writing import GENERATORS, generator_folder
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.templates import quoted
 from foveal_audit.generators.storage import WEIGHTS, load_generator
 from foveal_audit.lattice import Frames
 from foveal_audit.lattice.answering import Answer, crop_answer, frame_answer, movie_answer, walk_answer
 from foveal_audit.lattice.nodes import Nodes
-from foveal_audit.lattice.opening import open_frames
+from foveal_audit.lattice.opening import Seen
 
 #: Sliders that are shown at once, and steps of each that keys go through.
 _AXES, _STEPS = 4, 5
 _CARD = "card.json"
+_LOG = logging.getLogger(__name__)
 
 
 class Generators:
@@ -40,45 +43,33 @@ class Generators:
 
     def __init__(self, exhibits: Exhibits, model: str | None = None) -> None:
         self._exhibits, self._given = exhibits, model
-        self._frames: dict[str, Frames] = {}
-        self._opening = threading.Lock()
+        self._frames: dict[str, Future[Frames]] = {}
+        self._told: dict[str, dict[str, Any]] = {}
+        self._adding = threading.Lock()
+        self._openers = ThreadPoolExecutor(1, "open")
+        self._askers = ThreadPoolExecutor(1, "ask")
 
     def folder(self, feature: str) -> Path | None:
         """Give the folder of a feature's generator, None where there is none."""
+        return self._folders.get(generator_folder(feature))
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """List the generators that are there: no address that somebody asks for becomes a path."""
         audit = self._exhibits.audit
         if audit is None or audit.folder is None or self._exhibits.library is None:
-            return None
-        folder = audit.folder / generator_folder(feature)
-        return folder if (folder / WEIGHTS).is_file() else None
+            return {}
+        found = (audit.folder / GENERATORS).glob(f"*/{WEIGHTS}")
+        return {f"{GENERATORS}/{weights.parent.name}": weights.parent for weights in found}
 
     def json(self, feature: str) -> dict[str, Any] | None:
         """Give what the element of a feature's sliders is told, None where there is no generator."""
         folder = self.folder(feature)
         if folder is None:
             return None
-        generator = load_generator(folder)
-        nodes = Nodes.of(generator, min(_AXES, generator.latent_dim), _STEPS)
-        words = _words(folder)
-        sliders = [
-            {
-                "axis": at,
-                "label": words.get(at, ""),
-                "low": round(float(low), 5),
-                "high": round(float(high), 5),
-            }
-            for at, (low, high) in enumerate(zip(nodes.low, nodes.high, strict=True))
-        ]
-        return {
-            "feature": feature,
-            "axes": sliders[: nodes.axes],
-            "more": sliders[nodes.axes :],
-            "steps": nodes.steps,
-            "side": list(generator.shape[1:]),
-            "sprite": None,
-            "exact": address(feature),
-            "origin": [round(float(value), 5) for value in nodes.origin],
-            "seed": 0,
-        }
+        if feature not in self._told:
+            self._told[feature] = _told(feature, folder)
+        return self._told[feature]
 
     def frames(self, feature: str) -> Frames:
         """Give what answers for a feature.
@@ -93,12 +84,43 @@ class Generators:
             raise UsageError(
                 f"There is no generator of {feature[:60]!r}", "Ask for one that the audit learned"
             )
-        with self._opening:
-            if feature not in self._frames:
-                model = self._model
-                with self._exhibits.reading() as library:
-                    self._frames[feature] = open_frames(folder, feature, library, model)
-        return self._frames[feature]
+        return self._opened(feature, folder).result()
+
+    def soon(self, feature: str) -> None:
+        """Begin to open a feature's frames, for a page that will ask for them."""
+        folder = self.folder(feature)
+        if folder is not None:
+            self._opened(feature, folder)
+
+    def _opened(self, feature: str, folder: Path) -> Future[Frames]:
+        with self._adding:
+            known = self._frames.get(feature)
+            if known is None or (known.done() and known.exception()):  # what failed is tried again
+                known = self._frames[feature] = self._openers.submit(self._open, feature, folder)
+        return known
+
+    def _open(self, feature: str, folder: Path) -> Frames:
+        """Open a feature's frames; the model's value comes later, for it takes longer than all else."""
+        generator, findings = load_generator(folder), self._exhibits.findings
+        with self._exhibits.reading() as library:
+            seen = Seen.of(feature, library, None if findings is None else findings.model.sha256)
+        frames = seen.frames(generator)
+        frames.pending = True
+        self._askers.submit(self._ask, frames, seen)
+        return frames
+
+    def _ask(self, frames: Frames, seen: Seen) -> None:
+        """Get the audited model to say what it makes of frames, if it is at hand."""
+        try:
+            model = self._model
+            pasting = None if model is None else seen.pasting(model)
+            if pasting is not None:
+                frames.gauge(pasting)
+        except Exception as error:  # noqa: BLE001 - the model is code of somebody else's; frames do without it
+            frames.note = f"The audited model cannot be asked: {error}"
+            _LOG.warning("%s: %s", seen.feature, frames.note)
+        finally:
+            frames.pending = False
 
     @cached_property
     def _model(self) -> AuditedModel | None:
@@ -113,6 +135,27 @@ class Generators:
         except (FovealError, OSError):
             return None
         return model if model.sha256 == findings.model.sha256 else None
+
+
+def _told(feature: str, folder: Path) -> dict[str, Any]:
+    generator = load_generator(folder)
+    nodes = Nodes.of(generator, min(_AXES, generator.latent_dim), _STEPS)
+    words = _words(folder)
+    sliders = [
+        {"axis": at, "label": words.get(at, ""), "low": round(float(low), 5), "high": round(float(high), 5)}
+        for at, (low, high) in enumerate(zip(nodes.low, nodes.high, strict=True))
+    ]
+    return {
+        "feature": feature,
+        "axes": sliders[: nodes.axes],
+        "more": sliders[nodes.axes :],
+        "steps": nodes.steps,
+        "side": list(generator.shape[1:]),
+        "sprite": None,
+        "exact": address(feature),
+        "origin": [round(float(value), 5) for value in nodes.origin],
+        "seed": 0,
+    }
 
 
 def address(feature: str) -> str:

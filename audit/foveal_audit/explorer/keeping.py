@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -34,9 +35,7 @@ class Keeper:
 
     def __init__(self, columns: Iterable[str], budget: int = BUDGET) -> None:
         self._columns, self._budget = list(columns), budget
-        self._pieces: list[pa.Table] = []
-        self._where: dict[str, tuple[int, int]] = {}
-        self._state = ""
+        self._kept, self._state = _Kept(), ""
 
     def follow(self, library: Library, state: str, lock: AbstractContextManager[Any]) -> None:
         """Read the library in a thread of its own, once for each of its states.
@@ -54,23 +53,34 @@ class Keeper:
 
     def rows(self, ids: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """Give what is known of entries; those that are not read yet are missing."""
-        places = [(id_, self._where[id_]) for id_ in ids if id_ in self._where]
-        return {id_: self._pieces[piece].slice(at, 1).to_pylist()[0] for id_, (piece, at) in places}
+        kept = self._kept
+        places = [(id_, kept.where[id_]) for id_ in ids if id_ in kept.where]
+        return {id_: kept.pieces[piece].slice(at, 1).to_pylist()[0] for id_, (piece, at) in places}
 
     def _read(self, library: Library, state: str, lock: AbstractContextManager[Any]) -> None:
-        pieces: list[pa.Table] = []
-        where: dict[str, tuple[int, int]] = {}
-        room = self._budget
+        kept, room = _Kept(), self._budget
         batches = library.query().batches(self._columns, _AT_ONCE)
         try:
             with lock:
                 batch = next(batches, None)
+                self._kept = kept
             while batch is not None and room > 0 and state == self._state:
                 room -= batch.nbytes
-                pieces.append(batch)
-                where |= {id_: (len(pieces) - 1, at) for at, id_ in enumerate(batch["id"].to_pylist())}
+                kept.add(batch)
                 batch = next(batches, None)
         except FovealError:  # the library has changed meanwhile: what is seen is read from it
             return
-        if state == self._state:
-            self._pieces, self._where = pieces, where
+
+
+@dataclass
+class _Kept:
+    """What is kept of one state: pieces, and of each entry its piece and place in it."""
+
+    pieces: list[pa.Table] = field(default_factory=list)
+    where: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, batch: pa.Table) -> None:
+        """Keep a batch; it serves at once."""
+        self.pieces.append(batch)
+        piece = len(self.pieces) - 1
+        self.where.update({id_: (piece, at) for at, id_ in enumerate(batch["id"].to_pylist())})

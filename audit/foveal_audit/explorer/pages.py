@@ -9,16 +9,23 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from foveal.errors import UsageError, nearest
-from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
+from foveal_audit.audits import Audit, same, subjects
+from foveal_audit.bundle.changes import titled
+from foveal_audit.bundle.schema import Assessment, Effect, Findings, GapFinding
 from foveal_audit.explorer import deciding
-from foveal_audit.explorer.audits import Audit, differing, same, state, subjects, titled
 from foveal_audit.explorer.browsing import ORDERS, Browser
+from foveal_audit.explorer.comparing import lines
+from foveal_audit.explorer.drifting import course
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.features import feature_rows
 from foveal_audit.explorer.frames import Generators
 from foveal_audit.explorer.templates import render
 from foveal_audit.explorer.triage import queue
+from foveal_audit.report import wording
+from foveal_audit.report.arguing import case_of, start
 from foveal_audit.report.bars import axis_of, bar
+from foveal_audit.report.reasoning import Rule
+from foveal_audit.report.reasoning import why as reasons
 
 PER_PAGE = 50
 _SIDES = 12
@@ -41,6 +48,7 @@ def router(exhibits: Exhibits, generators: Generators, browser: Browser) -> APIR
             "here": here,
             "name": exhibits.name,
             "findings": exhibits.findings,
+            "fingerprint": audit.fingerprint if audit else "",
             "audit_url": audit and (audit.url or same(audit, exhibits.others)),
             "library_url": "" if library is None else library.url,
         }
@@ -48,6 +56,7 @@ def router(exhibits: Exhibits, generators: Generators, browser: Browser) -> APIR
 
     _looking(routes, exhibits, generators, browser, page)
     _judging(routes, exhibits, generators, page)
+    _comparing(routes, exhibits, page)
     return routes
 
 
@@ -73,6 +82,7 @@ def _looking(
         )
         with exhibits.reading() as library:
             options = browser.options(library, feature)
+        generators.soon(feature)
         return page(
             "entries.html.j2", "entries", feature=feature, options=options, orders=list(ORDERS),
             facets=[one for one in facets if feature and one.feature == feature],
@@ -86,15 +96,9 @@ def _looking(
             with exhibits.reading() as library:
                 found = deciding.decisions(library, request)
         labels = exhibits.findings.model.labels if exhibits.findings else []
-        return page("why.html.j2", "why", request=request, found=found, labels=labels)
-
-    @routes.get("/compare")
-    def compare(a: str = "", b: str = "") -> HTMLResponse:
-        audits = exhibits.audits
-        now, before = _chosen(audits, a, 0), _chosen(audits, b, 1)
-        rows = list(differing(now.findings, before.findings)) if now and before else []
-        changes = [(*row, state(row[2], row[3])) for row in rows]
-        return page("compare.html.j2", "compare", audits=audits, now=now, before=before, rows=changes)
+        said = exhibits.said() if found else {}
+        shown = [(one, deciding.responses(one, exhibits.findings, said)) for one in found]
+        return page("why.html.j2", "why", request=request, found=shown, labels=labels)
 
 
 def _judging(routes: APIRouter, exhibits: Exhibits, generators: Generators, page: _Page) -> None:
@@ -110,7 +114,8 @@ def _judging(routes: APIRouter, exhibits: Exhibits, generators: Generators, page
     def triage() -> HTMLResponse:
         before = exhibits.others[0].findings if exhibits.others and not _same(exhibits) else None
         cases = queue(exhibits.findings, exhibits.said(), before) if exhibits.findings else []
-        return page("triage.html.j2", "triage", cases=cases)
+        readers = sorted({who for case in cases if case.said for who in case.said.readers})
+        return page("triage.html.j2", "triage", cases=cases, readers=readers)
 
     @routes.get("/log")
     def log() -> HTMLResponse:
@@ -122,6 +127,24 @@ def _judging(routes: APIRouter, exhibits: Exhibits, generators: Generators, page
                     split=[one for one in told.values() if one.disagreement],
                     awaited=[one for one in told.values() if one.awaited])  # fmt: skip
 
+
+def _comparing(routes: APIRouter, exhibits: Exhibits, page: _Page) -> None:
+    @routes.get("/compare")
+    def compare(a: str = "", b: str = "") -> HTMLResponse:
+        audits = exhibits.audits
+        now, before = _chosen(audits, a, 0), _chosen(audits, b, 1)
+        rows = lines(now.findings, before.findings, exhibits.said()) if now and before else []
+        own = bool(now and exhibits.audit and now.fingerprint == exhibits.audit.fingerprint)
+        return page("compare.html.j2", "compare", audits=audits, now=now, before=before, rows=rows, own=own)
+
+    @routes.get("/course/{id_}")
+    def over_time(id_: str) -> HTMLResponse:
+        one, shown = exhibits.finding(id_), exhibits.audit
+        if one is None or shown is None:
+            raise _no_finding(exhibits, id_)
+        stops = course(one, shown, exhibits.others)
+        return page("course.html.j2", "compare", one=one, title=titled(one), stops=stops)
+
     @routes.get("/run/{run_id}")
     def run(run_id: str) -> RedirectResponse:
         """Lead from a run's id in MLflow to the comparison that shows it."""
@@ -131,7 +154,7 @@ def _judging(routes: APIRouter, exhibits: Exhibits, generators: Generators, page
 def _same(exhibits: Exhibits) -> bool:
     """Say whether the first other audit is the one that is shown, logged in MLflow."""
     audit = exhibits.audit
-    return audit is not None and exhibits.others[0].findings.fingerprint == audit.findings.fingerprint
+    return audit is not None and exhibits.others[0].fingerprint == audit.fingerprint
 
 
 def _chosen(audits: Sequence[Audit], key: str, default: int, strict: bool = False) -> Any:  # noqa: ANN401 - Audit | None
@@ -146,21 +169,36 @@ def _chosen(audits: Sequence[Audit], key: str, default: int, strict: bool = Fals
 def _case(exhibits: Exhibits, generators: Generators, id_: str) -> dict[str, Any]:
     """Gather what the page of a facet or gap shows."""
     one = exhibits.finding(id_)
-    if one is None:
-        known = [each.id for each in subjects(exhibits.findings)] if exhibits.findings else []
-        raise UsageError(f"There is no finding {id_[:40]!r}", nearest(id_, known))
-    said = exhibits.said().get(id_)
-    ids = _shown(exhibits, one)
-    feature = one.feature or ""
-    return {
+    if one is None or exhibits.findings is None:
+        raise _no_finding(exhibits, id_)
+    shown = {
         "one": one,
         "title": titled(one),
         "is_gap": isinstance(one, GapFinding),
-        "said": said,
-        "ids": ids,
-        "effects": _effects(one) if isinstance(one, Assessment) else [],
-        "sliders": generators.json(feature) if isinstance(one, Assessment) else None,
+        "said": exhibits.said().get(id_),
+        "ids": _shown(exhibits, one),
+        "audits": len(exhibits.audits),
+        "sliders": None,
     }
+    if isinstance(one, GapFinding):
+        return shown
+    return shown | {"sliders": generators.json(one.feature)} | _argued(one, exhibits.findings)
+
+
+def _argued(one: Assessment, findings: Findings) -> dict[str, Any]:
+    """Say why a facet got its verdict, by the rule that the audit recorded; see the report."""
+    rule = Rule.of(findings.config.model_dump())
+    return {
+        "effects": _effects(one),
+        "why": reasons(one, rule),
+        "view": {"case": case_of(one, rule.fusion)},
+        "page": {"start": start(rule.fusion)},
+    }
+
+
+def _no_finding(exhibits: Exhibits, id_: str) -> UsageError:
+    known = [each.id for each in subjects(exhibits.findings)] if exhibits.findings else []
+    return UsageError(f"There is no finding {id_[:40]!r}", nearest(id_, known))
 
 
 def _shown(exhibits: Exhibits, one: Assessment | GapFinding) -> list[str]:
@@ -183,9 +221,10 @@ def _effects(one: Assessment) -> list[dict[str, Any]]:
         "mediation": [tests.mediation],
     }
     rows: list[dict[str, Any]] = []
+    terms = wording.effect_terms(one)
     for name, axis in together.items():
         effect = getattr(tests, name)
         if effect is not None:
             place = bar(effect, axis_of([each for each in axis if each is not None]))
-            rows.append({"name": name, "effect": effect, "bar": place})
+            rows.append({"name": terms[name], "effect": effect, "bar": place})
     return rows

@@ -100,8 +100,11 @@ def told(one: Standing | None) -> dict[str, Any] | None:
         "disagreement": one.disagreement,
         "name": one.name,
         "code": one.code,
+        "assigned": one.assigned,
         "awaited": list(one.awaited),
+        "opened": one.opened,
         "opinions": [_opinion(event) for event in one.opinions],
+        "earlier": [_opinion(event) for event in one.earlier],
     }
 
 

@@ -16,6 +16,7 @@ from foveal_audit.explorer.app import make_app
 from foveal_audit.explorer.browsing import Browser
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.guard import TOKEN, Guard
+from foveal_audit.reproducible import one_thread
 
 #: Tag of the library's run while an explorer of it runs: where it is, without the token.
 EXPLORER_TAG = "foveal.explorer"
@@ -51,7 +52,10 @@ def serve(exhibits: Exhibits, port: int, ready: Callable[[str], None], model: st
         )
         server = uvicorn.Server(config)
         warm(exhibits, app.state.browser)
-        with announced(exhibits, address):
+        with (
+            announced(exhibits, address),
+            one_thread(),
+        ):  # frames are the same bits, whoever else asks for one
             threading.Thread(target=_tell, args=(server, ready, f"{address}/?{TOKEN}={guard.token}")).start()
             server.run(sockets=[listener])
 
@@ -60,7 +64,6 @@ def warm(exhibits: Exhibits, browser: Browser) -> None:
     """Do what takes seconds the first time before anybody waits for it: the catalog, and the crops."""
     if exhibits.library is not None:
         with exhibits.reading() as library:
-            library.features()
             browser.warm(library, exhibits.lock)
         exhibits.said()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
 from foveal.errors import UsageError
 from foveal_audit.explorer import deciding, features, worklists
@@ -22,11 +23,12 @@ def router(exhibits: Exhibits, browser: Browser) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/api/entries")
-    def entries(request: Request, start: int = 0, count: int = 60, span: str = "") -> dict[str, Any]:
+    def entries(request: Request, start: int = 0, count: int = 60, span: str = "") -> JSONResponse:
         given = [(name, value) for name, value in request.query_params.multi_items() if name not in _OWN]
         with exhibits.reading() as library:
-            browser.warm(library, exhibits.lock)
-            return browser.window(library, wanted_of(given), start, count, _span(span))
+            browser.follow(library, exhibits.lock)
+            # Made into JSON at once: FastAPI would look at every value first, for as long as drawing takes.
+            return JSONResponse(browser.window(library, wanted_of(given), start, count, _span(span)))
 
     @routes.get("/api/chosen")
     def chosen(ids: str) -> dict[str, Any]:
@@ -41,16 +43,6 @@ def router(exhibits: Exhibits, browser: Browser) -> APIRouter:
         distances = {one.id: round(one.distance, 4) for one in found}
         return {"entries": [{**one, "distance": distances[one["id"]]} for one in told]}
 
-    @routes.get("/strip")
-    def strip(feature: str) -> Response:
-        with exhibits.reading() as library:
-            return Response(png(features.strongest(browser, library, feature)), media_type=_PNG)
-
-    @routes.get("/histogram")
-    def histogram(feature: str) -> Response:
-        with exhibits.reading() as library:
-            return Response(features.histogram(browser, library, feature), media_type=_SVG)
-
     @routes.get("/decision")
     def decision(request: str, row: int = 0, feature: str = "") -> Response:
         with exhibits.reading() as library:
@@ -60,8 +52,26 @@ def router(exhibits: Exhibits, browser: Browser) -> APIRouter:
             raise UsageError(f"There is no picture of {request[:60]!r}", "Ask for a sample of the library")
         return Response(png(image), media_type=_PNG)
 
+    _drawn(routes, exhibits, browser)
     _tables(routes, exhibits)
     return routes
+
+
+def _drawn(routes: APIRouter, exhibits: Exhibits, browser: Browser) -> None:
+    @routes.get("/strip")
+    def strip(feature: str) -> Response:
+        with exhibits.reading() as library:
+            return Response(png(features.strongest(browser, library, feature)), media_type=_PNG)
+
+    @routes.get("/strip/chosen")
+    def chosen_strip(ids: str) -> Response:
+        with exhibits.reading() as library:
+            return Response(png(features.chosen(browser, library, ids.split(","))), media_type=_PNG)
+
+    @routes.get("/histogram")
+    def histogram(feature: str) -> Response:
+        with exhibits.reading() as library:
+            return Response(features.histogram(browser, library, feature), media_type=_SVG)
 
 
 def _tables(routes: APIRouter, exhibits: Exhibits) -> None:

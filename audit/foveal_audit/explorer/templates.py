@@ -8,12 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from foveal.library.annotations import Event
-from foveal.records import SOURCES
-from foveal_audit.bundle.summary import VERDICTS, plural
-from foveal_audit.report import page, wording
+from foveal_audit.report import page
 from foveal_audit.report.bars import percent_classes
 
 _HERE = Path(__file__).parent
@@ -55,32 +53,8 @@ def style() -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([_HERE / "templates", _REPORT / "templates"]),
-        autoescape=True,
-        finalize=page.visible,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=wording.number,
-        score=wording.score,
-        change=wording.change,
-        percent=wording.percent,
-        probability=wording.probability,
-        interval=wording.interval,
-        window=wording.window,
-        plural=plural,
-        signal=wording.signal,
-        weblink=page.weblink,
-        segment=quoted,
-        brief=_brief,
-    )
-    environment.globals.update(
-        words=wording, verdicts=VERDICTS, known_sources=SOURCES, link=link, sayings=SAYINGS
-    )
-    return environment
+    filters = {"segment": quoted, "brief": _brief}
+    return page.environment([_HERE / "templates"], filters=filters, link=link, sayings=SAYINGS)
 
 
 def _brief(event: Event) -> str:

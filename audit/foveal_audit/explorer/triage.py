@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from foveal.library.opinions import Standing
+from foveal_audit.audits import subjects
+from foveal_audit.bundle.changes import Subject, titled
 from foveal_audit.bundle.schema import Findings, GapFinding
-from foveal_audit.explorer.audits import Subject, differing, state, subjects, titled
+from foveal_audit.explorer.comparing import changes
 
 #: Verdicts of the audit in the order of the queue.
 URGENCY = ("confirmed", "suspected", "undecidable", "genuine", "not_relied_on")
@@ -27,12 +30,15 @@ class Case:
         ``new``, ``unchanged``, ``updated`` since the previous audit; empty where there is none.
     said
         What experts say, None where nobody has.
+    since
+        When the audit was made.
     """
 
     subject: Subject
     title: str
     change: str
     said: Standing | None
+    since: datetime
 
     @property
     def is_gap(self) -> bool:
@@ -41,20 +47,26 @@ class Case:
 
     @property
     def settled(self) -> bool:
-        """Whether all who were asked have read it and agree."""
+        """Whether all who were asked have read it and agree, and the audit's verdict is the one they read."""
         said = self.said
-        return said is not None and bool(said.verdict) and not said.awaited
+        return said is not None and bool(said.verdict) and not said.awaited and not self.overtaken
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether all was said before the audit changed its verdict: it is to be read again."""
+        if self.said is None or self.change != "updated" or not self.said.verdicts:
+            return False
+        return all(datetime.fromisoformat(one.time) < self.since for one in self.said.opinions)
 
 
 def queue(findings: Findings, said: Mapping[str, Standing], before: Findings | None = None) -> list[Case]:
     """List every facet and gap: findings first, then what the audit could not decide, then the rest."""
-    changes = _changes(findings, before) if before else {}
-    cases = [Case(one, titled(one), changes.get(one.id, ""), said.get(one.id)) for one in subjects(findings)]
+    changed = changes(findings, before) if before else {}
+    cases = [
+        Case(one, titled(one), changed.get(one.id, ""), said.get(one.id), findings.created)
+        for one in subjects(findings)
+    ]
     return sorted(cases, key=_pressing)
-
-
-def _changes(findings: Findings, before: Findings) -> dict[str, str]:
-    return {id_: state(then, now) for id_, _, then, now in differing(findings, before)}
 
 
 def _pressing(case: Case) -> tuple[int, float, str]:

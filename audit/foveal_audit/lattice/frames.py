@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-import time
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -24,13 +23,11 @@ from foveal_audit.generators.pasting import Pasting
 from foveal_audit.generators.pictures import as_pictures
 from foveal_audit.generators.walk import walk_latents, write_walk
 
+from .gauge import Activation, Gauge
 from .nodes import DECIMALS
 from .plausible import Plausible
 from .swift import SwiftDecoder
 
-HOSTS = 4  # samples that a frame is pasted into: few, because somebody waits
-_REFERENCE = 64  # real crops that tell which activations are usual
-_USUAL = (0.1, 0.9)  # shares of them between which an activation is
 NEAREST = 3
 _COLD = "The audited model hardly responds to this picture: what excites it is missing."
 
@@ -45,32 +42,15 @@ class RealCrops:
         (n, C, h, w) in [0, 1]: as the generator knows them, and as they were cut.
     entries, samples
         Of each crop the entry's identity and the sample's name.
+    unread
+        How many more there are whose crops cannot be read.
     """
 
     registered: Crops
     originals: Crops
     entries: Sequence[str]
     samples: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Activation:
-    """What the audited model makes of a frame pasted into foreign samples.
-
-    Attributes
-    ----------
-    value
-        The unit's mean value in them.
-    low, high
-        Between these lie four in five real crops in the same samples.
-    milliseconds
-        What asking the model took.
-    """
-
-    value: float
-    low: float
-    high: float
-    milliseconds: float
+    unread: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,6 +81,8 @@ class Frame:
         The nearest real crops, the nearest first.
     warnings
         Sentences for whoever looks at it.
+    pending
+        Whether the model will be asked later: what is missing now comes with another question.
     """
 
     image: bytes
@@ -109,6 +91,7 @@ class Frame:
     activation: Activation | None
     nearest: tuple[Near, ...]
     warnings: tuple[str, ...]
+    pending: bool = False
 
     def header(self, crops: str = "") -> str:
         """Write all but the picture as one line of ASCII JSON; ``crops`` is the address of the real ones."""
@@ -119,6 +102,7 @@ class Frame:
             "activation": self.activation and asdict(self.activation),
             "nearest": near,
             "warnings": self.warnings,
+            "pending": self.pending,
         }
         return json.dumps(told)
 
@@ -138,6 +122,13 @@ class Frames:
         What each crop belongs to, see :class:`CopyGuard`.
     seed
         Of the grain, which stands still; that of the lattice for the same frames.
+
+    Attributes
+    ----------
+    pending
+        Whether a gauge is on its way, see :meth:`gauge`.
+    note
+        Sentence that goes with every frame, or nothing.
     """
 
     def __init__(
@@ -152,10 +143,15 @@ class Frames:
         self.guard = CopyGuard.of(real.registered, groups)
         self._decoded = SwiftDecoder(generator, seed)
         self._plausible = Plausible.of(generator, real.registered, seed)
-        self._pasting = activation and replace(
-            activation, hosts=activation.hosts[:HOSTS], places=activation.places[:HOSTS]
-        )
+        self._gauge = None if activation is None else Gauge(activation, real.registered)
+        self.pending, self.note = False, ""
         self._one_by_one = Lock()
+
+    def gauge(self, activation: Pasting) -> None:
+        """Say from now on what the audited model makes of frames; what is usual is found out first."""
+        made = Gauge(activation, self.real.registered)
+        made.prepare()
+        self._gauge = made
 
     def frame(self, z: Sequence[float] | NDArray[np.floating], *, ask_model: bool = True) -> Frame:
         """Give the frame at a latent (d,).
@@ -217,15 +213,25 @@ class Frames:
         apart = self._distances(crop[0])
         order = np.argsort(apart, kind="stable")[:NEAREST]
         withheld = self._is_copy(int(order[0]), float(apart[order[0]]))
-        activation = self._activation(crop) if ask_model and self._pasting and not withheld else None
+        gauge = self._gauge if ask_model and not withheld else None
+        activation = None if gauge is None else gauge(crop)
         return Frame(
             _webp(np.zeros_like(crop) if withheld else crop),
             z,
             withheld,
             activation,
             tuple(self._near(int(row), float(apart[row])) for row in order),
-            (*self._plausible.warnings(z, float(apart[order[0]])), *_cold(activation)),
+            (*self._plausible.warnings(z, float(apart[order[0]])), *_cold(activation), *self._notes),
+            self.pending,
         )
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        unread, read = self.real.unread, len(self.real.originals)
+        left_out = (
+            f"{unread} of {read + unread} real crops cannot be read and are left out." if unread else ""
+        )
+        return tuple(note for note in (left_out, self.note) if note)
 
     @cached_property
     def _rows(self) -> NDArray[np.float32]:
@@ -240,24 +246,6 @@ class Frames:
 
     def _near(self, row: int, distance: float) -> Near:
         return Near(row, round(distance, 4), str(self.real.entries[row]), str(self.real.samples[row]))
-
-    def _activation(self, crop: Crops) -> Activation:
-        low, high = self._usual
-        start = time.perf_counter()
-        value = float(self._values(crop)[0])
-        return Activation(round(value, 4), low, high, round(1000 * (time.perf_counter() - start), 2))
-
-    @cached_property
-    def _usual(self) -> tuple[float, float]:
-        low, high = np.quantile(self._values(self.real.registered[:_REFERENCE]), _USUAL)
-        return round(float(low), 4), round(float(high), 4)
-
-    def _values(self, crops: Crops) -> NDArray[np.float64]:
-        """Paste each crop into the same few samples and give the unit's mean value in them, (n,)."""
-        if self._pasting is None:
-            raise ValueError("no model was given")
-        count = len(self._pasting.hosts)
-        return np.asarray(self._pasting(crops.repeat(count, axis=0)).reshape(-1, count).mean(1))
 
 
 def _cold(activation: Activation | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,18 +133,23 @@ def make_lattice(
         )
     told = [*labels, *[""] * generator.latent_dim][: generator.latent_dim]
     most = min(steps, _most_steps(generator, count))
-    for density, grade in _coarser(most):
-        nodes = Nodes.of(generator, count, density, seed, guard)
-        pictures, hidden = _shown(generator, nodes, guard, seed)
-        sprite = make_sprite(pictures, _columns(nodes), grade)
-        if len(sprite.data) <= budget:
+    for made in _coarser(generator, (count, most), told, guard, seed):
+        if len(made.sprite.data) <= budget:
             break
-    return Lattice(nodes, told, generator.shape[1:], sprite, hidden, seed)
+    return made
 
 
-def _coarser(steps: int) -> list[tuple[int, int]]:
-    """List what is tried in turn: all nodes with fewer levels, then fewer nodes."""
-    return [(steps, grade) for grade in _GRADES] + [(fewer, _GRADES[-1]) for fewer in range(steps - 1, 2, -1)]
+def _coarser(
+    generator: Generator, size: tuple[int, int], labels: Sequence[str], guard: CopyGuard | None, seed: int
+) -> Iterator[Lattice]:
+    """Make what is tried in turn: all nodes with fewer levels, then fewer nodes."""
+    axes, steps = size
+    for density in (steps, *range(steps - 1, 2, -1)):
+        nodes = Nodes.of(generator, axes, density, seed, guard)
+        pictures, hidden = _shown(generator, nodes, guard, seed)
+        for grade in _GRADES if density == steps else _GRADES[-1:]:
+            sprite = make_sprite(pictures, _columns(nodes), grade)
+            yield Lattice(nodes, labels, generator.shape[1:], sprite, hidden, seed)
 
 
 def _shown(

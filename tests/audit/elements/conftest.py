@@ -81,7 +81,7 @@ def frames():
 
 @pytest.fixture(scope="session")
 def site(lattice, frames):
-    """Serve the sliders with exact frames, and a grid of a hundred thousand entries; give the address."""
+    """Serve the sliders with exact frames; give the address."""
     served = pytest.importorskip("served_elements")
     with served.running(served.app(frames, lattice.as_json(FEATURE, "/frames/toy"))) as address:
         yield address

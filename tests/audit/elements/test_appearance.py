@@ -6,16 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from element_pages import block, sealed
 from PIL import Image
-
-from foveal_audit.elements import entry_block
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent / "golden"
 CALM = 8  # pixels that are averaged: fonts differ from machine to machine
-_CROP = (np.hypot(*(np.mgrid[:32, :32] - 16)) < 9)[..., None] * np.uint8(150) + np.uint8(60)
-_MAP = np.exp(-((np.mgrid[:8, :8] - 4) ** 2).sum(0) / 4) - 0.2
 
 
 def compare(page, name):
@@ -39,14 +34,6 @@ def test_sliders(open_text, offline_page, width, height, scheme):
     watched.ready()
     watched.page.get_by_role("button", name="Random").click()
     compare(watched.page, f"sliders-{scheme}-{width}")
-
-
-def test_overlay(open_text):
-    told = entry_block(_CROP, _MAP.astype(np.float32), "a disc")
-    watched = open_text(sealed(f"<foveal-overlay>{block('entry', told)}</foveal-overlay>", "overlay"))
-    watched.page.set_viewport_size({"width": 500, "height": 620})
-    watched.ready("foveal-overlay")
-    compare(watched.page, "overlay")
 
 
 def test_live(open_page, site):

@@ -43,4 +43,4 @@ def test_nothing_that_a_strict_policy_refuses(file):
 def test_unknown_elements_are_refused():
     with pytest.raises(UsageError) as caught:
         elements.script("slider")
-    assert str(caught.value) == "There is no element 'slider'. Did you mean 'sliders' or 'grid'."
+    assert str(caught.value) == "There is no element 'slider'. Did you mean 'sliders'."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import datetime, timezone
 
 import pytest
 from hostile_audit import FEATURES, fill, findings, generator
@@ -13,6 +14,8 @@ from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.writing import write_bundle
 from foveal_audit.explorer.exhibits import open_exhibits
 from foveal_audit.explorer.guard import Guard
+
+UTC = timezone.utc
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +27,13 @@ def exhibit(tmp_path_factory):
         library = Library(name, uri)
         fill(library)
         now, before = folder / f"now {len(uri)}", folder / f"before {len(uri)}"
-        write_bundle(AuditResult(findings(library, "genuine")), before, documents={})
+        earlier = findings(library, "genuine").model_copy(
+            update={"created": datetime(2026, 3, 1, tzinfo=UTC)}
+        )
+        later = findings(library).model_copy(update={"created": datetime(2026, 4, 1, tzinfo=UTC)})
+        write_bundle(AuditResult(earlier), before, documents={})
         generators = {FEATURES[0]: generator(library)}
-        write_bundle(AuditResult(findings(library)), now, documents={}, generators=generators)
+        write_bundle(AuditResult(later), now, documents={}, generators=generators)
         return name, now, before
 
     return make

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from explorer_browsing import Watch, until
 from hostile_audit import FEATURES, served
 from playwright.sync_api import sync_playwright
 
@@ -31,21 +32,6 @@ def browser(chromium):
 def base(exhibits, guard):
     with served(exhibits, guard) as address:
         yield address
-
-
-class Watch:
-    """Everything that a page must not do: errors, dialogs, requests elsewhere."""
-
-    def __init__(self, page, base):
-        self.faults = []
-        page.on("console", lambda line: line.type in ("error", "warning") and self.faults.append(line.text))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("dialog", lambda dialog: self.faults.append(dialog.message))
-        page.on("request", lambda request: self._asked(request.url, base))
-
-    def _asked(self, url, base):
-        if not url.startswith((base, "data:", "blob:", "about:")):
-            self.faults.append(url)
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +62,6 @@ def page(ann):
     assert ann.watch.faults == []
 
 
-def until(page, holds, seconds=20):
-    """Wait until an expression holds; Playwright's own way is what the page's policy forbids."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(holds):
-        assert time.monotonic() < deadline, holds
-        page.wait_for_timeout(50)
-
-
 def settled(page):
     page.wait_for_load_state("networkidle")
 
@@ -97,13 +75,14 @@ def axe_faults(page):
     ]
 
 
-@pytest.mark.parametrize("path", [*PAGES, "finding", "gap", "feature", "wrong"])
+@pytest.mark.parametrize("path", [*PAGES, "finding", "gap", "feature", "course", "wrong"])
 def test_every_page_is_quiet_and_accessible(page, base, exhibits, path):
     found = exhibits.findings
     paths = {
         "finding": f"/finding/{found.artefacts[0].id}",
         "gap": f"/finding/{found.gaps[0].id}",
         "feature": "/entries?feature=contribution%3A1",
+        "course": f"/course/{found.artefacts[0].id}",
     }
     if path == "wrong":
         page.goto(
@@ -198,6 +177,14 @@ def test_the_keys_of_pictures_and_the_list_of_keys(page, base, exhibits):
     assert style(page, look, "visibility") == "hidden"
     page.keyboard.up("h")
     assert style(page, look, "visibility") == "visible"
+    line = ".tile .outline"
+    for shown in (False, True):
+        page.keyboard.press("c")
+        assert style(page, line, "visibility") == ("visible" if shown else "hidden")
+        assert page.locator("input.contour").is_checked() is shown
+    page.locator("input.contour").uncheck()
+    assert style(page, line, "visibility") == "hidden"
+    assert style(page, look, "visibility") == "visible"
     page.keyboard.press("?")
     assert page.locator("#help").is_visible()
     page.keyboard.press("Escape")
@@ -235,6 +222,27 @@ def test_the_library_by_keyboard_with_filters_and_similar_entries(page, base):
     until(page, "location.search.includes('span=0%2C0.4')")
     page.wait_for_selector(".cell[data-filled]")
     assert page.locator(".cell").count() == 16
+
+
+def test_a_jump_shows_what_is_there_before_what_is_near(page, base):
+    page.goto(f"{base}/entries")
+    page.wait_for_selector(".cell[data-filled]")
+    page.wait_for_load_state("networkidle")
+    asked = []
+    page.on("request", lambda request: "/api/entries?" in request.url and asked.append(request.url))
+    page.evaluate(
+        "() => { const grid = document.getElementById('grid'); grid.scrollTop = grid.scrollHeight; }"
+    )
+    until(page, "() => document.querySelector('#cell-239[data-filled]') !== null")
+    page.wait_for_load_state("networkidle")
+    starts = [int(url.partition("start=")[2].partition("&")[0]) for url in asked]
+    seen = page.evaluate(
+        "() => [...document.querySelectorAll('.cell')].map((one) => Number(one.id.slice(5)))"
+    )
+    first = [start for start in starts if start + 24 > min(seen)]
+    assert starts[: len(first)] == first  # of the rest only what is next to it
+    assert len(starts) == len(set(starts))
+    assert min(starts) >= min(seen) - 4 * 24
 
 
 def test_sliders_show_frames_of_the_server(page, base):

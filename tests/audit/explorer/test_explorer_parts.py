@@ -21,8 +21,8 @@ from foveal.library.opinions import Standing
 from foveal.samples import encode_png
 from foveal_audit.explorer import deciding, tiles, worklists
 from foveal_audit.explorer.app import make_app
-from foveal_audit.explorer.audits import differing, state
 from foveal_audit.explorer.browsing import MOST, ORDERS, Browser, Wanted, wanted_of
+from foveal_audit.explorer.comparing import lines, state
 from foveal_audit.explorer.exhibits import Exhibits, open_exhibits
 from foveal_audit.explorer.features import feature_rows, histogram
 from foveal_audit.explorer.notebook import show
@@ -157,8 +157,9 @@ def test_the_queue_begins_with_what_presses(exhibits):
 
 def test_two_audits_are_told_apart(exhibits):
     now, before = exhibits.audit.findings, exhibits.others[0].findings
-    changed = [(id_, then, since) for id_, _, then, since in differing(now, before) if then != since]
-    assert changed == [(now.artefacts[1].id, "genuine", "suspected")]
+    (changed,) = [line for line in lines(now, before, {}) if line.change != "unchanged"]
+    told = (changed.one.id, changed.then.verdict, changed.now.verdict, changed.change)
+    assert told == (now.artefacts[1].id, "genuine", "suspected", "updated")
     assert [state("", "a"), state("a", ""), state("a", "a"), state("a", "b")] == [
         "new",
         "gone",

@@ -100,10 +100,26 @@ def test_warnings_are_rare_on_served_draws_and_sure_far_off(frames):
 
 
 def test_a_picture_that_leaves_the_model_cold_is_warned_of(frames, latents, monkeypatch):
-    monkeypatch.setattr(frames, "_usual", (1e6, 2e6), raising=False)
+    monkeypatch.setattr(frames._gauge, "usual", (1e6, 2e6))
     assert frames.frame(latents[0]).warnings[-1] == (
         "The audited model hardly responds to this picture: what excites it is missing."
     )
+
+
+def test_the_models_value_comes_when_the_model_is_there(frames, latents):
+    later = Frames(frames.generator, frames.real)
+    later.pending = True
+    first = later.frame(latents[0])
+    assert (first.activation, json.loads(first.header())["pending"]) == (None, True)
+    later.gauge(toy_frames.pasting())
+    later.pending = False
+    second = later.frame(latents[0])
+    assert second.image == first.image
+    told = frames.frame(latents[0]).activation
+    assert (second.activation.value, second.activation.low, second.activation.high) == pytest.approx(
+        (told.value, told.low, told.high), abs=1e-4
+    )
+    assert json.loads(second.header())["pending"] is False
 
 
 def test_log_density_is_that_of_the_mixture(frames, latents):

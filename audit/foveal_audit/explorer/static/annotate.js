@@ -10,10 +10,16 @@ export function show(section, standing) {
   section.querySelector(".standing-now").replaceChildren(...drawn(standing));
   for (const item of document.querySelectorAll(".queue li")) {
     if (item.dataset.id !== section.dataset.subject) continue;
-    item.querySelector(".standing-now").replaceChildren(...drawn(standing));
-    item.dataset.settled = standing?.verdict && !standing.awaited.length ? "yes" : "no";
+    mark(item, standing);
   }
   mine(section, standing);
+}
+
+// Let an item of the queue show what is thought of it.
+export function mark(item, standing) {
+  item.querySelector(".standing-now").replaceChildren(...drawn(standing));
+  item.dataset.settled = standing?.verdict && !standing.awaited.length ? "yes" : "no";
+  item.dataset.assigned = standing?.assigned || "";
 }
 
 function mine(section, standing) {
@@ -26,13 +32,19 @@ function mine(section, standing) {
 const shown = (name, value) => (value === undefined || value === null ? "" : name === "confidence" ? Math.round(100 * value) : value);
 
 function drawn(standing) {
-  if (!standing || !standing.opinions.length) return [make("span", { className: "soft" }, "nobody yet")];
+  if (!standing) return [make("span", { className: "soft" }, "nobody yet")];
   const parts = standing.disagreement ? [make("b", { className: "disagree" }, "readers disagree"), " "] : [];
-  for (const one of standing.opinions) parts.push(make("span", { className: `saying ${one.verdict || "none"}` }, one.verdict || "no verdict"), " ", make("bdi", { className: "soft" }, one.who), " ");
+  for (const one of standing.opinions) parts.push(...opinion(one), " ");
+  if (standing.opened) parts.push(make("b", { className: "opened" }, `opened again by ${standing.opened}`), " ");
+  for (const one of standing.earlier) parts.push(make("span", { className: "aside" }, ...opinion(one)), " ");
   if (standing.name) parts.push(make("q", {}, standing.name), " ");
-  if (standing.awaited.length) parts.push(make("span", { className: "soft" }, `awaits ${standing.awaited.join(", ")}`));
+  if (standing.assigned) parts.push(make("span", { className: "soft" }, `assigned to ${standing.assigned}`), " ");
+  const asked = standing.awaited.filter((who) => who !== standing.assigned);
+  if (asked.length) parts.push(make("span", { className: "soft" }, `awaits ${asked.join(", ")}`));
   return parts;
 }
+
+const opinion = (one) => [make("span", { className: `saying ${one.verdict || "none"}` }, one.verdict || "no verdict"), " ", make("bdi", { className: "soft" }, one.who)];
 
 async function kept(work, done) {
   try {
@@ -69,6 +81,22 @@ export function undo() {
   }, "Taken back");
 }
 
+// Share out the work: who is to read the finding, or that it is to be read again.
+function share(section, path, more, done) {
+  return kept(async () => {
+    const subject = section.dataset.subject;
+    const { standings } = await post(path, { who: reader(), subjects: [subject], ...more });
+    show(section, standings[subject]);
+  }, done);
+}
+
+function assign(section) {
+  const name = section.querySelector(".assignee").value.trim();
+  return share(section, "/api/assign", { reader: name }, name ? `Assigned to ${name}` : "Assigned to nobody");
+}
+
+const reopen = (section) => share(section, "/api/reopen", {}, "Opened again");
+
 export async function begin(section = current()) {
   if (!section) return;
   const { standing } = await get("/api/annotations", { subject: section.dataset.subject });
@@ -82,6 +110,8 @@ document.addEventListener("click", (event) => {
   if (button?.dataset.verdict !== undefined) verdict(section, button.dataset.verdict);
   else if (button?.classList.contains("save")) save(section);
   else if (button?.classList.contains("undo")) undo();
+  else if (button?.classList.contains("assign")) assign(section);
+  else if (button?.classList.contains("reopen")) reopen(section);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -90,6 +120,8 @@ document.addEventListener("keydown", (event) => {
   if (!section || typing(event) || document.querySelector("dialog[open]")) return;
   const button = /^[1-5]$/.test(event.key) ? section.querySelectorAll("[data-verdict]")[Number(event.key) - 1] : null;
   if (button) verdict(section, button.dataset.verdict);
+  else if (event.key === "a" && section.querySelector(".assignee")) section.querySelector(".assignee").focus();
+  else if (event.key === "r" && section.querySelector(".reopen")) reopen(section);
   else if (event.key === "n") section.querySelector("[name=note]").focus();
   else if (event.key === "u" && !event.composedPath().some((one) => one.localName === "foveal-sliders")) undo();
   else return;

@@ -2,7 +2,7 @@
 import { get, make, say, typing } from "./ask.js";
 import { fill, picture } from "./tiles.js";
 
-const [TILE, BLOCK, AROUND, LARGEST] = [116, 48, 1, 4e6];
+const [TILE, BLOCK, AROUND, AT_ONCE, KEPT, PAUSE, LARGEST] = [116, 24, 3, 2, 120, 150, 4e6];
 const grid = document.getElementById("grid");
 const sheet = document.getElementById("sheet");
 const detail = document.getElementById("detail");
@@ -11,7 +11,7 @@ const smooth = document.getElementById("smooth");
 const [low, high] = [document.getElementById("window-low"), document.getElementById("window-high")];
 const blocks = new Map(); // number of a block: its entries, or the promise of them
 const drawn = new Map(); // place of an entry: its tile
-let [total, chosen, version, frame] = [0, 0, 0, 0];
+let [total, chosen, version, frame, busy, wishes, later, place, jumped] = [0, 0, 0, 0, 0, [], 0, 0, -1e9];
 
 const columns = () => Math.max(1, Math.floor(sheet.clientWidth / TILE));
 const rows = () => Math.ceil(total / columns());
@@ -30,6 +30,7 @@ function wanted() {
 function block(number) {
   if (!blocks.has(number)) {
     const now = version;
+    busy += 1;
     const asked = get("/api/entries", { ...wanted(), start: number * BLOCK, count: BLOCK }).then((told) => {
       if (now !== version) return;
       blocks.set(number, told.entries);
@@ -37,9 +38,20 @@ function block(number) {
       draw();
     });
     blocks.set(number, asked);
-    asked.catch((fault) => { if (now === version) { blocks.delete(number); say(fault.message); } });
+    asked.catch((fault) => { if (now === version) { blocks.delete(number); say(fault.message); } })
+      .finally(() => { busy -= 1; work(); });
   }
   return blocks.get(number);
+}
+
+// Ask for blocks in this order, few at a time; what was wished for and is not seen any more is forgotten.
+function wish(numbers) {
+  wishes = numbers.filter((number) => number >= 0 && (!number || number * BLOCK < total) && !blocks.has(number));
+  work();
+}
+
+function work() {
+  while (busy < AT_ONCE && wishes.length) block(wishes.shift());
 }
 
 function resize(count) {
@@ -55,14 +67,23 @@ function draw() {
     const [first, last] = [firstRow() * across, Math.min(total, (firstRow() + seenRows()) * across) - 1];
     for (const [place, tile] of drawn) if (place < first || place > last) { tile.remove(); drawn.delete(place); }
     for (let place = first; place <= last; place += 1) put(place, across);
-    for (let n = Math.floor(first / BLOCK); n <= Math.floor(Math.max(first, last) / BLOCK); n += 1) block(n);
-    for (let n = 1; n <= AROUND; n += 1) ahead(Math.floor(first / BLOCK) - n, Math.floor(last / BLOCK) + n);
+    look(Math.floor(first / BLOCK), Math.floor(Math.max(first, last) / BLOCK));
   });
 }
 
-function ahead(...numbers) {
-  for (const number of numbers) if (number >= 0 && number * BLOCK < total) block(number);
-  if (blocks.size > 60) for (const number of blocks.keys()) if (Math.abs(number - numbers[0]) > 25) blocks.delete(number);
+// What is seen comes first, then what is next to it: after a jump only where somebody stays. Blocks far away are
+// forgotten.
+function look(low, high) {
+  const [seen, near] = [[], []];
+  for (let n = low; n <= high; n += 1) seen.push(n);
+  for (let n = 1; n <= AROUND; n += 1) near.push(high + n, low - n);
+  if (Math.abs(low - place) > AROUND) jumped = performance.now();
+  place = low;
+  const stays = performance.now() - jumped > PAUSE;
+  wish(stays ? [...seen, ...near] : seen);
+  clearTimeout(later);
+  if (!stays) later = setTimeout(draw, PAUSE);
+  if (blocks.size > KEPT) for (const number of blocks.keys()) if (Math.abs(number - low) > KEPT / 2) blocks.delete(number);
 }
 
 function put(place, across) {

@@ -1,5 +1,6 @@
 // What all pages share: the reader's name, the list of keys.
 import { typing } from "./ask.js";
+import "./waiting.js";
 
 const KEPT = "foveal-reader";
 const field = document.getElementById("reader");

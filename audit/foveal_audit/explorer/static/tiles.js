@@ -1,4 +1,4 @@
-// Pictures of entries: the crop, and its map as a layer over it; how they are shown is the page's, not theirs.
+// Pictures of entries: the crop, and its map as layers over it; how they are shown is the page's, not theirs.
 import { get, make, typing } from "./ask.js";
 
 const MODES = ["overlay", "crop", "map"];
@@ -12,7 +12,7 @@ export function picture(entry) {
     return box;
   }
   box.append(make("img", { className: "photo", src: entry.crop, alt, draggable: false }));
-  if (entry.map) box.append(make("img", { className: "layer", src: entry.map, alt: "", draggable: false }));
+  for (const [name, source] of [["layer", entry.map], ["outline", entry.outline]]) if (source) box.append(make("img", { className: name, src: source, alt: "", draggable: false }));
   return box;
 }
 
@@ -29,6 +29,7 @@ export async function fillByIds(within = document) {
     const { entries } = await get("/api/chosen", { ids });
     fill(list, entries);
   }
+  told(); // what came later is shown as all else is
 }
 
 export function showMode(mode) {
@@ -43,11 +44,17 @@ export function showOpacity(percent) {
   for (const input of document.querySelectorAll("input.opacity")) input.value = value;
 }
 
+export function showOutline(shown) {
+  root.dataset.outline = shown ? "yes" : "no";
+  for (const input of document.querySelectorAll("input.contour")) input.checked = shown;
+}
+
 const opacity = () => Number(root.dataset.opacity || 70);
 export const nextMode = () => showMode(MODES[(MODES.indexOf(root.dataset.mode) + 1) % MODES.length]);
 
 const KEYS = {
   o: nextMode,
+  c: () => showOutline(root.dataset.outline !== "yes"),
   h: () => { root.dataset.held = "yes"; },
   "[": () => showOpacity(opacity() - 10),
   "]": () => showOpacity(opacity() + 10),
@@ -62,6 +69,11 @@ document.addEventListener("keyup", (event) => { if (event.key === "h") delete ro
 addEventListener("blur", () => { delete root.dataset.held; });
 document.addEventListener("click", (event) => { if (event.target.closest(".mode")) nextMode(); });
 document.addEventListener("input", (event) => { if (event.target.matches("input.opacity")) showOpacity(Number(event.target.value)); });
+document.addEventListener("change", (event) => { if (event.target.matches("input.contour")) showOutline(event.target.checked); });
 
-showMode("overlay");
-showOpacity(70);
+function told() {
+  showMode(root.dataset.mode || MODES[0]);
+  showOpacity(opacity());
+  showOutline(root.dataset.outline !== "no");
+}
+told();

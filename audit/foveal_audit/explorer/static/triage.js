@@ -6,6 +6,7 @@ import { fillByIds } from "./tiles.js";
 const queue = document.getElementById("queue");
 const panel = document.getElementById("panel");
 const only = document.getElementById("open-only");
+const mine = document.getElementById("mine-only");
 let asked = 0;
 
 const items = () => [...queue.children].filter((item) => !item.hidden);
@@ -38,7 +39,9 @@ function move(step) {
 }
 
 function sift() {
-  for (const item of queue.children) item.hidden = only.checked && item.dataset.settled === "yes";
+  const who = document.getElementById("reader").value.trim();
+  for (const item of queue.children) item.hidden = (only.checked && item.dataset.settled === "yes") || (mine.checked && item.dataset.assigned !== who);
+  document.dispatchEvent(new Event("sifted"));
 }
 
 if (queue) {
@@ -49,11 +52,12 @@ if (queue) {
   });
   queue.addEventListener("click", (event) => {
     const item = event.target.closest("li");
-    if (!item || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!item || event.target.matches(".choose") || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     choose(item);
   });
   only.addEventListener("change", sift);
+  mine.addEventListener("change", sift);
   document.addEventListener("said", (event) => {
     const item = [...queue.children].find((one) => one.dataset.id === event.detail.subject);
     item?.querySelector(".standing-now").replaceChildren(...event.detail.drawn);
