@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from foveal_audit.generators import (
 from foveal_audit.generators.pasting import Pasting, Place, coldest
 from foveal_audit.generators.unit_value import unit_measure
 from foveal_audit.judgement.assessing import entry_ref
+from foveal_audit.lattice import make_lattice
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.appearance import SIDE
 from foveal_audit.units.unit import Unit
@@ -159,9 +161,16 @@ def facet_evidence(
             # As recorded: aligned crops have made-up borders.
             "nearest": _pictures(learned.originals[nearest]),
             "card": learned.card,
+            "lattice": _lattice(learned, assessment.feature),
             "generator_dir": generator_folder(assessment.feature),
         }
     )
+
+
+def _lattice(learned: Learned, feature: str) -> Mapping[str, Any]:
+    """Precompute what the sliders show where there is no server; copies of real crops are left out."""
+    words = [str(axis["words"]) for axis in learned.card["axes"]]
+    return make_lattice(learned.generator, labels=words, guard=learned.guard).as_json(feature)
 
 
 def gap_evidence(finding: GapFinding, gap: Gap, windows: Windows, samples: Samples) -> GapEvidence:

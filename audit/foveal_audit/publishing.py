@@ -11,11 +11,11 @@ from foveal.errors import UsageError
 from foveal_audit.auditing import Progress, audit, silent
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import log_bundle
-from foveal_audit.bundle.writing import check_place, write_bundle
+from foveal_audit.bundle.writing import MISSING, check_place, write_bundle
 from foveal_audit.engine.running import Engine
 from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.registering import record_verdict
-from foveal_audit.report.page import DOCUMENTS
+from foveal_audit.report.documents import PAPER, documents
 from foveal_audit.settings import AuditSettings
 
 
@@ -30,7 +30,7 @@ class Published:
     run_id, url
         The audit's run in MLflow and its page.
     warning
-        Why the model registry could not be told, or nothing.
+        Why the model registry could not be told, or the bundle has no ``report.pdf``; else nothing.
     """
 
     findings: Findings
@@ -51,6 +51,7 @@ def publish(
     progress: Progress = silent,
     engine: Engine | None = None,
     knowledge: Knowledge = NOTHING,
+    pdf: bool = True,
 ) -> Published:
     """Audit a model and publish what was found.
 
@@ -60,6 +61,8 @@ def publish(
         As in :func:`foveal_audit.auditing.audit`.
     out, previous, key
         As in :func:`foveal_audit.bundle.writing.write_bundle`.
+    pdf
+        Whether the bundle gets a ``report.pdf``.
 
     Raises
     ------
@@ -73,15 +76,26 @@ def publish(
     audited = audit(model, library, settings, progress, engine, knowledge=knowledge)
     progress("writing the bundle", 0, 1)
     bundle = write_bundle(
-        audited.result, out, documents=DOCUMENTS, generators=audited.generators, previous=previous, key=key
+        audited.result,
+        out,
+        documents=documents(pdf=pdf),
+        generators=audited.generators,
+        previous=previous,
+        key=key,
     )
     findings = audited.result.findings
     library.assign(audited.units, findings.fingerprint[:16])
     logged = log_bundle(bundle, library)
-    warning = record_verdict(model, library, findings, logged.run_id)
+    warnings = [record_verdict(model, library, findings, logged.run_id), _missing(bundle)]
     library.publish_note(patience=0)  # the windows have their units now, and the page names the audit
     progress("writing the bundle", 1, 1)
-    return Published(findings, bundle, logged.run_id, logged.url, warning)
+    return Published(findings, bundle, logged.run_id, logged.url, "; ".join(filter(None, warnings)))
+
+
+def _missing(bundle: Path) -> str:
+    """Say why the report is not there on paper, if it is not."""
+    told = bundle / (PAPER + MISSING)
+    return told.read_text("utf-8").strip() if told.is_file() else ""
 
 
 def require(library: Library, model: AuditedModel) -> None:

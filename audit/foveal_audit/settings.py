@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from foveal.features import FeatureName
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,15 @@ class AuditSettings:
 
 #: Fewer pairs, nodes and generators: for a first look, and for machines that are in a hurry.
 QUICK = AuditSettings(pairs=80, nodes=6, generators=3, generator_steps=60)
+
+
+def feature_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """Read names and patterns as a person writes them: separated by commas or one by one, each once.
+
+    Raises
+    ------
+    UsageError
+        If one of them is no name of a feature.
+    """
+    names = (FeatureName.parse(name) for text in texts for name in text.split(","))
+    return tuple(dict.fromkeys(map(str, names)))

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 import numpy as np
 import planted
 import pytest
+from ready_stores import ready_store
 
 from foveal.collecting import collect
 from foveal.library import Library
@@ -335,7 +336,7 @@ def planted_library(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)  # MLflow puts the artifacts of a database into the working folder
         patch.setenv("FOVEAL_CACHE_DIR", str(folder / "cache"))
-        library = Library("planted", f"sqlite:///{folder / 'mlflow.db'}")
+        library = Library("planted", ready_store(folder / "mlflow.db"))
         for source, number, seed in (("training", 200, 0), ("production", 60, 1)):
             collect(planted.model(), planted.write_images(folder, source, number, seed), source, library)
         yield library

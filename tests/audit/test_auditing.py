@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import planted
 import pytest
+from ready_stores import ready_store
 
 from foveal.errors import UsageError
 from foveal.library import Library
@@ -198,7 +199,7 @@ def test_progress_ends_what_it_begins(audited, told):
 def collected(tmp_path, monkeypatch, **sources):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
-    library = Library("small", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    library = Library("small", ready_store(tmp_path / "mlflow.db"))
     from foveal.collecting import collect  # noqa: PLC0415
 
     for source, number in sources.items():

@@ -9,6 +9,7 @@ import numpy as np
 import planted
 import pytest
 import torch
+from ready_stores import ready_store
 
 from foveal.collecting import collect
 from foveal.errors import UsageError
@@ -24,7 +25,7 @@ SETTINGS = AuditSettings(pairs=8, nodes=2, generators=0)
 def library(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
-    return Library("small", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return Library("small", ready_store(tmp_path / "mlflow.db"))
 
 
 def fill(library, folder, source, pictures, model=None, **metadata):

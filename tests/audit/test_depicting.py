@@ -13,6 +13,7 @@ from foveal.samples import encode_png
 from foveal_audit.depicting import Drawn, _activation, _typical, draw_generator, facet_evidence
 from foveal_audit.judgement.assessing import assess
 from foveal_audit.judgement.facet import Facet, Judged
+from foveal_audit.lattice import make_lattice
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.unit import Unit
 
@@ -103,6 +104,9 @@ def test_with_hosts_the_card_says_how_crops_excite_the_unit(tmp_path):
     assert set(drawn.learned.card["guidance"]) == {"moved", "share_before", "share_after"}
     shown = facet_evidence(one_assessment(windows, samples), windows, samples, drawn)
     assert len(shown.generated) == len(shown.nearest) == 8
+    guard, words = drawn.learned.guard, [axis["words"] for axis in drawn.learned.card["axes"]]
+    expected = make_lattice(drawn.learned.generator, labels=words, guard=guard).as_json("fc1:0")
+    assert shown.lattice == expected
 
 
 def test_pictures_of_a_generator_that_memorised_are_not_shown():
@@ -110,6 +114,6 @@ def test_pictures_of_a_generator_that_memorised_are_not_shown():
     drawn = draw(40, AuditSettings(generator_steps=2))
     learned = replace(drawn.learned, card={**drawn.learned.card, "memorised": True})
     shown = facet_evidence(one_assessment(windows, samples), windows, samples, Drawn(learned, drawn.write))
-    assert (shown.generated, shown.nearest) == ((), ())
+    assert (shown.generated, shown.nearest, shown.lattice) == ((), (), None)
     assert shown.generator_dir == "generators/fc1:0"  # where the card lies
     assert shown.card["memorised"] is True

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from urllib.parse import unquote
 
 import planted
 import pytest
@@ -21,7 +24,10 @@ SETTINGS = AuditSettings(pairs=20, nodes=0, generators=1, generator_steps=5)
 
 @pytest.fixture(scope="module")
 def published(planted_library, tmp_path_factory):
-    return publish(planted.model(), planted_library, SETTINGS, tmp_path_factory.mktemp("out") / "bundle")
+    """Publish an audit on a machine that cannot make PDFs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "weasyprint", None)
+        return publish(planted.model(), planted_library, SETTINGS, tmp_path_factory.mktemp("out") / "bundle")
 
 
 def test_the_bundle_is_intact(published):
@@ -30,6 +36,24 @@ def test_the_bundle_is_intact(published):
     assert result["verdicts"] == published.findings.summary.facets > 0
     names = {path.relative_to(published.bundle).parts[0] for path in published.bundle.rglob("*")}
     assert {"findings.json", "coverage.csv", "report.html", "manifest.json", "generators"} <= names
+
+
+def test_what_this_machine_cannot_make_is_a_warning_and_the_bundle_says_it(published):
+    told = (published.bundle / "report.pdf.missing.txt").read_text().strip()
+    assert told.startswith("report.pdf cannot be made: WeasyPrint or Pango is missing. Install Pango: ")
+    assert published.warning == told
+
+
+def test_the_report_has_the_sliders_of_its_generator(published):
+    (generator,) = (published.bundle / "generators").iterdir()
+    card = json.loads((generator / "card.json").read_text())
+    html = (published.bundle / "report.html").read_text()
+    (block,) = re.findall(r'<script type="application/json" class="lattice">(.*?)</script>', html, re.DOTALL)
+    told = json.loads(block)
+    assert told["feature"] == unquote(generator.name)
+    words = [axis["words"] for axis in card["axes"]]
+    assert [one["label"] for one in [*told["axes"], *told["more"]]] == words
+    assert told["sprite"].startswith("data:image/webp;base64,")
 
 
 def test_a_changed_number_is_found(published, tmp_path):
@@ -122,5 +146,5 @@ def test_a_failure_leaves_no_half_bundle(planted_library, tmp_path, monkeypatch,
 
     monkeypatch.setattr(f"foveal_audit.bundle.writing.{part}", broken)
     with pytest.raises(RuntimeError, match="cut off"):
-        publish(planted.model(), planted_library, SETTINGS, tmp_path / "bundle")
+        publish(planted.model(), planted_library, SETTINGS, tmp_path / "bundle", pdf=False)
     assert list(tmp_path.iterdir()) == []

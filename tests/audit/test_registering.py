@@ -8,6 +8,7 @@ from dataclasses import replace
 import planted
 import pytest
 from mlflow import MlflowClient
+from ready_stores import ready_store
 
 from foveal.archives.mar import write_archive
 from foveal.library import Library
@@ -24,7 +25,7 @@ def store(tmp_path_factory):
 @pytest.fixture
 def library(store, request, monkeypatch):
     monkeypatch.chdir(store)  # MLflow puts the artifacts of a database into the working folder
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", ready_store(store / "mlflow.db"))
     library = Library(request.node.name)
     library.report_losses("none", {})  # makes the library in MLflow
     return library

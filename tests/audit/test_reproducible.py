@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from datetime import datetime, timezone
 
 import pytest
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController, reset_cached_controller, threadpool_info
 
 from foveal_audit.reproducible import now, one_thread, reproducible
 
@@ -27,6 +28,21 @@ def test_one_thread_inside_and_the_old_number_after(two_threads, block):
         assert {pool["num_threads"] for pool in threadpool_info()} <= {1}
         raise ZeroDivisionError
     assert torch.get_num_threads() == 2
+
+
+def test_libraries_are_looked_up_once_as_long_as_nothing_is_imported(monkeypatch):
+    made = []
+    look = ThreadpoolController.__init__
+    monkeypatch.setattr(ThreadpoolController, "__init__", lambda self: (made.append(self), look(self))[1])
+    reset_cached_controller()
+    for _ in range(5):
+        with one_thread():
+            assert {pool["num_threads"] for pool in made[0].info()} <= {1}
+    assert len(made) == 1
+    monkeypatch.setitem(sys.modules, "something_new", None)
+    with one_thread():
+        pass
+    assert len(made) == 2
 
 
 def test_the_same_numbers_inside_and_the_callers_own_after():

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import planted
 import pytest
+from ready_stores import ready_store
 from synthetic_library import make_samples, make_windows, noise_crop
 
 from foveal.collecting import collect
@@ -77,7 +78,7 @@ def test_an_unknown_model_is_refused(planted_library):
 def test_a_library_without_training_samples_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
-    library = Library("served", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    library = Library("served", ready_store(tmp_path / "mlflow.db"))
     data = planted.write_images(tmp_path, "production", 3, 0)
     collect(planted.model(), data, "production", library)
     with pytest.raises(UsageError) as caught:
@@ -128,7 +129,7 @@ def test_centres_are_shares_of_the_sample():
 def test_samples_observed_under_other_settings_are_left_out_and_counted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
-    library = Library("planted", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    library = Library("planted", ready_store(tmp_path / "mlflow.db"))
     model = planted.model()
     coarse = replace(model, config=FovealConfig.from_mapping({"max_windows": 1}, {}))
     collect(model, planted.write_images(tmp_path, "training", 12, 0), "training", library)

@@ -33,6 +33,9 @@ class FacetEvidence:
         Crops the generator made, and for each the real crop that comes nearest to it.
     card
         The generator's quality card.
+    lattice
+        What its sliders show in a page without a server, see
+        :meth:`foveal_audit.lattice.lattice.Lattice.as_json`.
     generator_dir
         Where the bundle keeps the generator, relative to the bundle.
     """
@@ -44,6 +47,7 @@ class FacetEvidence:
     generated: Sequence[Crop] = ()
     nearest: Sequence[Crop] = ()
     card: Mapping[str, Any] | None = None
+    lattice: Mapping[str, Any] | None = None
     generator_dir: str | None = None
 
 

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from pydantic import Field, ValidationError
 
 from foveal.errors import UsageError
+from foveal_audit.bundle.fields import Record, Sha256
 from foveal_audit.bundle.identity import canonical_json, sha256_file, sha256_json
 from foveal_audit.bundle.redactions import REDACTIONS, read_redactions
-from foveal_audit.bundle.schema import Record, Sha256
 
 MANIFEST = "manifest.json"
 _MAKE_KEY = "Make one with: openssl genpkey -algorithm ed25519 -out audit.key"

@@ -101,7 +101,10 @@ def _concerned(findings: Findings, coverage: list[dict[str, str]], erased: Erase
         return True
     refs = {ref.sample for assessment in findings.assessments for ref in assessment.entries}
     gaps = {sample for gap in findings.gaps for sample in (*gap.samples, *gap.nearest_training)}
-    return bool(erased.names & (refs | gaps | {row["sample"] for row in coverage}))
+    if erased.names & (refs | gaps | {row["sample"] for row in coverage}):
+        return True
+    said = findings.experts.model_dump_json()
+    return any(name in said for name in _telling(erased))
 
 
 def _generators(bundle: Path) -> list[Path]:
@@ -141,7 +144,7 @@ def _without(findings: Findings, erased: Erased) -> str:
         for key, left in _REFERRING.items():
             if key in one:
                 one[key] = left(one[key], erased)
-    texts = _scrubbed(content, {name for name in erased.names if len(name) >= _SHORTEST})
+    texts = _scrubbed(content, _telling(erased))
     return Findings.model_validate_json(json.dumps(texts)).to_json()
 
 
@@ -158,6 +161,11 @@ _REFERRING: dict[str, Callable[[list[Any], Erased], list[Any]]] = {
     "samples": _names_left("production"),
     "nearest_training": _names_left("training"),
 }
+
+
+def _telling(erased: Erased) -> set[str]:
+    """Give the names that are long enough to be looked for inside sentences."""
+    return {name for name in erased.names if len(name) >= _SHORTEST}
 
 
 def _scrubbed(value: Any, names: set[str]) -> Any:  # noqa: ANN401 - any JSON

@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from foveal_audit.bundle.fields import Record, Sha256, Text
 from foveal_audit.bundle.identity import canonical_json, sha256_json
-from foveal_audit.bundle.schema import Record, Sha256, Text
 
 REDACTIONS = "redactions.json"
 _SEAL = "seal"

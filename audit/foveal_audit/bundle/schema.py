@@ -4,6 +4,7 @@ Numbers are finite and carry six significant digits, so that equal inputs give e
 are refused everywhere except in the two free-form sections, :class:`Config` and :class:`Environment`.
 """
 
+# ruff: noqa: RUF012 - pydantic copies what a field begins with
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from foveal.records import Source
-from foveal_audit.bundle.identity import canonical_json, sha256_json, six_digits
+from foveal_audit.bundle.experts import Experts
+from foveal_audit.bundle.fields import Count, Id, Number, Record, Sha256, Share, Text
+from foveal_audit.bundle.identity import canonical_json, sha256_json
+from foveal_audit.bundle.since import Since
 from foveal_audit.bundle.summary import Verdict, count_verdicts, headline
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
@@ -28,26 +32,7 @@ GapKind = Literal["uncovered_group", "under_represented", "missing_concept", "ig
 Action = Literal["acquire", "augment", "relabel", "ask_expert"]
 
 #: What differs between two runs over the same inputs, and so is no part of the fingerprint.
-VOLATILE = frozenset({"created", "timings"})
-
-
-def _storable(text: str) -> str:
-    """File names may hold bytes that are no text; show those as escapes, as every encoder refuses them."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-Number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(six_digits)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(six_digits)]
-Count = Annotated[int, Field(ge=0)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Id = Annotated[str, Field(pattern=r"^[AG]-[0-9a-f]{8}$")]
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, no unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+VOLATILE = frozenset({"created", "timings", "since"})
 
 
 class Effect(Record):
@@ -285,7 +270,9 @@ class Findings(Record):
     findings: list[Finding]
     not_examined: list[Text] = []
     node_pipeline: list[NodeRow] = []
+    experts: Experts = Experts()
     summary: Summary
+    since: Since | None = None
 
     @classmethod
     def of(
@@ -338,8 +325,10 @@ class Findings(Record):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that equal inputs must reproduce: everything but the date and the timings."""
-        return sha256_json(self.model_dump(mode="json", exclude=set(VOLATILE)))
+        """Hash of all that equal inputs must reproduce: everything but date, timings and ``since``."""
+        # Where nobody had said anything it is as in bundles that knew of no experts.
+        silent = {"experts"} if self.experts == Experts() else set()
+        return sha256_json(self.model_dump(mode="json", exclude={*VOLATILE, *silent}))
 
     def to_json(self) -> str:
         """Write ``findings.json``: sorted keys, the same bytes for the same content."""

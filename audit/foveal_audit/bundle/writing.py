@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from foveal.errors import EnvironmentFault, UsageError
+from foveal_audit.bundle.changes import with_changes
 from foveal_audit.bundle.coverage import coverage_csv
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.manifest import MANIFEST, load_private_key, manifest_path, write_manifest
@@ -20,7 +21,9 @@ COVERAGE = "coverage.csv"
 GENERATORS = "generators"
 
 #: Makes one file of the bundle from the result, such as ``report.html``.
-Document = Callable[[AuditResult], str]
+Document = Callable[[AuditResult], str | bytes]
+#: Ends the name of a text that stands for a document which this machine cannot make, and says why.
+MISSING = ".missing.txt"
 #: Writes one feature's generator into the folder it is given.
 GeneratorWriter = Callable[[Path], object]
 
@@ -41,11 +44,13 @@ def write_bundle(
     Parameters
     ----------
     documents
-        File name and the function that writes its text, for example ``report.DOCUMENTS``.
+        File name and the function that makes its content, see
+        :func:`foveal_audit.report.documents.documents`. Where one raises an ``EnvironmentFault``, NAME
+        followed by :data:`MISSING` says why in its place, and the bundle is written nevertheless.
     generators
         Feature and the function that writes its generator's files.
     previous
-        Bundle of the previous audit, whose manifest enters the chain.
+        Bundle of the previous audit: its manifest enters the chain, and the findings say what changed since.
     key
         PEM file with the Ed25519 key to sign with.
 
@@ -61,12 +66,12 @@ def write_bundle(
     EnvironmentFault
         The disk refuses: full, or not writable.
     """
-    replaced = check_place(out, previous, key)
+    earlier = check_place(out, previous, key)
     try:
         with _published(out) as folder:
-            _write_files(result, folder, documents)
+            _write_files(with_changes(result, earlier, FINDINGS), folder, documents)
             _write_generators(folder, generators or {})
-            write_manifest(folder, result.findings.fingerprint, previous or replaced, key)
+            write_manifest(folder, result.findings.fingerprint, earlier, key)
     except OSError as error:
         raise EnvironmentFault(
             f"cannot write {out}: {error}", "Free some space or choose another folder"
@@ -80,7 +85,7 @@ def check_place(out: Path, previous: Path | None = None, key: Path | None = None
     Returns
     -------
     Path | None
-        The bundle that is at ``out`` already, if any.
+        The bundle that it follows: ``previous``, else the one that is at ``out`` already, if any.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def check_place(out: Path, previous: Path | None = None, key: Path | None = None
         manifest_path(previous)
     if key is not None:
         load_private_key(key)
-    return replaced
+    return previous or replaced
 
 
 def generator_folder(feature: str) -> str:
@@ -142,14 +147,23 @@ def _replace(out: Path, folder: Path) -> None:
 
 
 def _write_files(result: AuditResult, folder: Path, documents: Mapping[str, Document]) -> None:
-    texts = {
+    tables = {
         FINDINGS: result.findings.to_json(),
         COVERAGE: coverage_csv(result.coverage),
         WORKLIST: worklist_csv(result.worklist),
     }
-    texts |= {name: document(result) for name, document in documents.items()}
-    for name, text in texts.items():
-        (folder / name).write_bytes(text.encode("utf-8", "backslashreplace"))
+    made = (_made(name, document, result) for name, document in documents.items())
+    for name, content in (*tables.items(), *made):
+        written = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+        (folder / name).write_bytes(written)
+
+
+def _made(name: str, document: Document, result: AuditResult) -> tuple[str, str | bytes]:
+    """Make a document, or where this machine cannot, a text that says why."""
+    try:
+        return name, document(result)
+    except EnvironmentFault as fault:
+        return name + MISSING, f"{fault}\n"
 
 
 def _write_generators(folder: Path, generators: Mapping[str, GeneratorWriter]) -> None:

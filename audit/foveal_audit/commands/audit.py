@@ -78,6 +78,9 @@ PreviousOption = Annotated[
 KeyOption = Annotated[
     Path | None, typer.Option(help="PEM file with an Ed25519 key to sign with.", show_default=False)
 ]
+PdfOption = Annotated[
+    bool, typer.Option("--pdf/--no-pdf", help="Write report.pdf too, which takes some seconds.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
@@ -103,6 +106,7 @@ def audit(
     fail_on: FailOnOption = FailOn.NEVER,
     previous: PreviousOption = None,
     key: KeyOption = None,
+    pdf: PdfOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Find what MODEL relies on and what it never learned, and write the evidence to BUNDLE.
@@ -122,7 +126,7 @@ def audit(
     if plan:
         _tell_plan(audited, asked, settings, jobs, as_json=as_json)
         return
-    how = _How(knowledge, resume, executor, jobs, previous, key)
+    how = _How(knowledge, resume, executor, jobs, previous, key, pdf)
     with _kept(out):
         published = _run(audited, asked, settings, out, how)
     _tell(published, out, as_json=as_json)
@@ -140,16 +144,15 @@ class _How:
     jobs: int | None
     previous: Path | None
     key: Path | None
+    pdf: bool
 
 
 def _settings(quick: bool, seed: int, features: list[str] | None) -> AuditSettings:
     """Say how thorough the audit is; a name that is none is told before anything is loaded."""
-    from foveal.features import FeatureName  # noqa: PLC0415 - start-up stays light
-    from foveal_audit.settings import QUICK, AuditSettings  # noqa: PLC0415
+    from foveal_audit.settings import QUICK, AuditSettings, feature_names  # noqa: PLC0415 - start-up stays light
 
-    names = [FeatureName.parse(name) for text in features or () for name in text.split(",")]
     base = QUICK if quick else AuditSettings()
-    return replace(base, seed=seed, features=tuple(dict.fromkeys(map(str, names))))
+    return replace(base, seed=seed, features=feature_names(features or ()))
 
 
 def _knowledge(rois: Path | None, concepts: Path | None) -> Knowledge:
@@ -190,6 +193,7 @@ def _run(model: AuditedModel, library: Library, settings: AuditSettings, out: Pa
             progress=progress,
             engine=engine,
             knowledge=how.knowledge,
+            pdf=how.pdf,
         )
 
 

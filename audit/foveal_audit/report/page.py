@@ -1,33 +1,43 @@
-"""``report.html``: one page without scripts, network or outside files.
+"""``report.html``: one page without network or outside files; it reads whole without scripts, too.
 
 Everything from the data is escaped by the templates. A content security policy is the second wall: nothing
-loads but the pictures inside the page and the one style sheet whose hash it names.
+loads or runs but the pictures inside the page, its style sheet, and the script of its sliders, both by hash.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from foveal.records import SOURCES
+from foveal_audit import elements
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.summary import VERDICTS, plural
-from foveal_audit.bundle.writing import Document
-from foveal_audit.report import naming, properties, wording
+from foveal_audit.report import naming, opinions, properties, wording
 from foveal_audit.report.bars import percent_classes
+from foveal_audit.report.sections import NUMBERS, SECTIONS
 from foveal_audit.report.views import Density, make_page
 
 #: Past this many bytes browsers and MLflow's preview become slow; the page then shows fewer crops.
 BUDGET = 20_000_000
-DENSITIES = (Density(12, 4), Density(8, 4), Density(4, 2), Density(2, 0), Density(0, 0))
+DENSITIES = (
+    Density(12, 4, sliders="all"),
+    Density(4, 2, sliders="all"),
+    Density(12, 4, sliders="findings"),
+    Density(8, 4),
+    Density(4, 2),
+    Density(2, 0),
+    Density(0, 0),
+)
 
 _HERE = Path(__file__).parent
 # Control characters, marks and overrides of the reading direction, and halves of characters.
@@ -37,7 +47,7 @@ _UNSEEN = re.compile(
 
 
 def render_page(result: AuditResult) -> str:
-    """Write the report of an audit, with as many crops as the size budget allows.
+    """Write the report of an audit, with as many crops and sliders as the size budget allows.
 
     Parameters
     ----------
@@ -57,27 +67,62 @@ def render_page(result: AuditResult) -> str:
     return html
 
 
-#: The documents of a bundle that this room writes: file name and function.
-DOCUMENTS: Mapping[str, Document] = MappingProxyType({"report.html": render_page})
+def content_security_policy(style: str, script: str = "") -> str:
+    """Allow the page's own pictures, this one style sheet and this one script, and nothing else.
 
-
-def content_security_policy(style: str) -> str:
-    """Allow the page's own pictures and this one style sheet, and nothing else."""
+    Parameters
+    ----------
+    style
+        The style sheet's text.
+    script
+        ``sha256-...`` of the script's text; empty for a page without.
+    """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    runs = f" script-src '{script}';" if script else ""
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';{runs} "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
+def environment(
+    folders: Sequence[Path] = (),
+    filters: Mapping[str, Any] | None = None,
+    **names: object,
+) -> Environment:
+    """Make what fills templates in: strict, escaping, with the report's templates, filters and words.
+
+    Parameters
+    ----------
+    folders
+        Where templates are looked for before the report's own.
+    filters, names
+        More filters and globals.
+    """
+    made = Environment(
+        loader=FileSystemLoader([*folders, _HERE / "templates"]),
+        autoescape=True,
+        finalize=visible,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update({**_FILTERS, **(filters or {})})
+    made.globals.update({**_NAMES, **names})
+    return made
+
+
 def _render(result: AuditResult, density: Density) -> str:
-    style = _style()
+    style, page = _style(), make_page(result, density)
+    script = elements.script("sliders") if page.has_sliders else ""
     return (
         _templates()
         .get_template("page.html.j2")
         .render(
-            page=make_page(result, density),
+            page=page,
             style=Markup(style),  # noqa: S704 - our own file
-            policy=content_security_policy(style),
+            script=Markup(script),  # noqa: S704 - our own file
+            policy=content_security_policy(style, elements.sha256("sliders") if script else ""),
         )
     )
 
@@ -89,30 +134,13 @@ def _style() -> str:
 
 @lru_cache(maxsize=1)
 def _templates() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        finalize=visible,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        number=wording.number,
-        score=wording.score,
-        change=wording.change,
-        percent=wording.percent,
-        probability=wording.probability,
-        interval=wording.interval,
-        window=wording.window,
-        plural=plural,
-        signal=naming.signal,
-        times=wording.times,
-        weblink=weblink,
-        flat=lambda record: list(wording.flat(record)),
-    )
-    environment.globals.update(words=wording, properties=properties, verdicts=VERDICTS, known_sources=SOURCES)
-    return environment
+    return environment()
+
+
+def script_json(value: Mapping[str, Any]) -> Markup:
+    """Write data that stands inside ``<script type="application/json">``: no text in it can end the block."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no tag is left
 
 
 def visible(value: object) -> object:
@@ -125,3 +153,29 @@ def visible(value: object) -> object:
 def weblink(address: str) -> str | None:
     """Give an address back when a reader may follow it: web pages only, never ``javascript:`` or a file."""
     return address if address.startswith(("http://", "https://")) else None
+
+
+_NAMES: Mapping[str, object] = {
+    "words": wording,
+    "opinions": opinions,
+    "properties": properties,
+    "verdicts": VERDICTS,
+    "known_sources": SOURCES,
+    "sections": SECTIONS,
+    "no": NUMBERS,
+}
+_FILTERS: Mapping[str, Callable[..., object]] = {
+    "number": wording.number,
+    "score": wording.score,
+    "change": wording.change,
+    "percent": wording.percent,
+    "probability": wording.probability,
+    "interval": wording.interval,
+    "window": wording.window,
+    "plural": plural,
+    "signal": naming.signal,
+    "times": wording.times,
+    "weblink": weblink,
+    "flat": lambda record: list(wording.flat(record)),
+    "script_json": script_json,
+}

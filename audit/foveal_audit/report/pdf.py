@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from foveal.errors import EnvironmentFault
 #: What the system must have beside the Python package, as Debian calls it.
 SYSTEM_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0")
 _MEND = f"Install Pango: apt-get install {' '.join(SYSTEM_PACKAGES)}, and pip install weasyprint"
+#: Paper runs nothing; the sliders' pictures alone would take the parser seconds.
+_SCRIPTS = re.compile(r"<script\b.*?</script>", re.DOTALL)
 _STYLE = Path(__file__).with_name("pdf.css")
 
 
@@ -41,8 +44,8 @@ def render_pdf(html: str) -> bytes:
             from weasyprint import HTML  # type: ignore[import-untyped]  # noqa: PLC0415 - slow, may be absent
     except (ImportError, OSError) as error:
         raise EnvironmentFault("report.pdf cannot be made: WeasyPrint or Pango is missing", _MEND) from error
-    identifier = hashlib.sha256(html.encode("utf-8", "backslashreplace")).digest()[:16]
-    text = html.encode("utf-8", "backslashreplace").decode()
+    written = html.encode("utf-8", "backslashreplace")
+    identifier, text = hashlib.sha256(written).digest()[:16], _SCRIPTS.sub("", written.decode())
     # Behind the page's own rules: a sheet given to WeasyPrint would have less say than they have.
     styled = text.replace("</style>", _STYLE.read_text("utf-8") + "</style>", 1)
     with _quiet():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -15,9 +16,11 @@ from foveal_audit.bundle.worklist import Order
 from foveal_audit.report import pictures, properties, wording
 from foveal_audit.report.arguing import Case, case_of, start
 from foveal_audit.report.bars import Bar, axis_of, bar
+from foveal_audit.report.changing import SinceView, since_view
 from foveal_audit.report.error_rates import ErrorRates, measured_rates
 from foveal_audit.report.mapping import MAPPING, Row
 from foveal_audit.report.naming import Term
+from foveal_audit.report.quality import quality
 from foveal_audit.report.reasoning import Rule, why
 
 COLUMNS = 4
@@ -27,10 +30,11 @@ PLANE = 4
 
 @dataclass(frozen=True)
 class Density:
-    """How many crops a finding and any other facet may show."""
+    """How many crops a finding and any other facet may show, and whose appearance has sliders."""
 
     finding: int
     other: int
+    sliders: Literal["all", "findings", "none"] = "none"
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,11 @@ class FacetView:
     carried: Picture | None
     carried_term: Term | None
     generated: Picture | None
+    lattice: Mapping[str, Any] | None
     where: Picture | None
     place: str
     effects: Sequence[EffectRow]
-    card: Sequence[tuple[str, str]]
+    quality: Sequence[str]
     generator_dir: str | None
 
 
@@ -98,6 +103,25 @@ class Page:
     rates: ErrorRates
     mapping: Sequence[Row]
     start: float
+    since: SinceView
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How much some of the sections hold."""
+        findings, told = self.findings, self.since.told
+        return {
+            "artefacts": len(self.artefacts),
+            "gaps": len(self.gaps),
+            "facets": findings.summary.facets,
+            "nodes": len(findings.node_pipeline),
+            "unexamined": len(findings.not_examined),
+            **({"changes": len(told.changes)} if told else {}),
+        }
+
+    @property
+    def has_sliders(self) -> bool:
+        """Whether any facet's appearance can be walked through."""
+        return any(view.lattice for view in (*self.artefacts, *self.others))
 
 
 def make_page(result: AuditResult, density: Density) -> Page:
@@ -111,8 +135,10 @@ def make_page(result: AuditResult, density: Density) -> Page:
     flagged = {one.id for one in findings.artefacts}
 
     def facet(assessment: Assessment, limit: int) -> FacetView:
-        shown = evidence.get(assessment.id, FacetEvidence(assessment))
-        return _facet(shown, extent, limit, assessment.id in flagged, rule)
+        shown, found = evidence.get(assessment.id, FacetEvidence(assessment)), assessment.id in flagged
+        view = _facet(shown, extent, limit, found, rule)
+        slides = density.sliders == "all" or (found and density.sliders == "findings")
+        return view if slides else replace(view, lattice=None)
 
     return Page(
         findings,
@@ -125,6 +151,7 @@ def make_page(result: AuditResult, density: Density) -> Page:
         rates=measured_rates(),
         mapping=MAPPING,
         start=start(rule.fusion),
+        since=since_view(findings),
     )
 
 
@@ -150,10 +177,11 @@ def _facet(
         carried=_carried(evidence.crops[:full], assessment, about) if whole else None,
         carried_term=properties.carried(assessment) if whole else None,
         generated=_generated(evidence, limit, about) if in_full else None,
+        lattice=evidence.lattice,
         where=_where(assessment, extent, about) if in_full and not whole else None,
         place=_place(_boxes(assessment), extent),
         effects=_effects(assessment),
-        card=list(wording.flat(evidence.card or {})),
+        quality=quality(evidence.card or {}),
         generator_dir=evidence.generator_dir,
     )
 

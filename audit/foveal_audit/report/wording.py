@@ -12,12 +12,9 @@ from typing import Any
 from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
 from foveal_audit.bundle.summary import Verdict
 from foveal_audit.judgement.fusion import FUSION
-from foveal_audit.report import naming, properties
+from foveal_audit.report import properties
 from foveal_audit.report.arguing import case_of
 from foveal_audit.report.naming import Term
-
-signal = naming.signal
-
 
 VERDICTS: Mapping[Verdict, Term] = {
     "confirmed": Term(
@@ -154,11 +151,13 @@ def effect_terms(assessment: Assessment) -> Mapping[str, Term]:
 
 
 def flat(card: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Write a nested record as lines of name and value."""
+    """Write a nested record as lines of name and value; each record in a list is one line."""
     for key in sorted(card):
         name, value = f"{prefix}{key}", card[key]
         if isinstance(value, Mapping):
             yield from flat(value, f"{name} \u203a ")
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            yield from ((f"{name} \u203a {number}", _plain(one)) for number, one in enumerate(value, 1))
         else:
             yield name, _plain(value)
 
@@ -200,6 +199,8 @@ def _plain(value: object) -> str:
         return number(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(one) for one in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
     return "\u2013" if value is None else str(value)
 
 

@@ -70,7 +70,9 @@ def _record(one: Standing) -> dict[str, Any]:
         "disagreement": one.disagreement,
         "name": one.name,
         "code": one.code,
+        "assigned": one.assigned,
         "awaited": list(one.awaited),
+        "opened": one.opened,
         "readers": {said.who: said.verdict for said in one.opinions},
     }
 
@@ -91,7 +93,10 @@ def _line(one: dict[str, Any]) -> str:
     named = (
         f" \N{LEFT DOUBLE QUOTATION MARK}{one['name']}\N{RIGHT DOUBLE QUOTATION MARK}" if one["name"] else ""
     )
-    return f"{'!' if one['disagreement'] else ' '} {one['subject']}{named}  {readers}"
+    more = [f"opened again by {one['opened']}"] if one["opened"] else []
+    more += [f"awaits {', '.join(one['awaited'])}"] if one["awaited"] else []
+    said = "; ".join([*([readers] if readers else []), *more])
+    return f"{'!' if one['disagreement'] else ' '} {one['subject']}{named}  {said}"
 
 
 def _read(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from foveal.errors import UsageError
 from foveal.library import Library, leftovers
 from foveal.library.erasing import erase
+from foveal.library.redactors import Erased
 from foveal.library.wanted import Wanted
 from foveal.records import Entry, Observation, SampleRecord
+from foveal_audit.bundle.experts import Experts, Opinion, Said
 from foveal_audit.bundle.manifest import verify_manifest
 from foveal_audit.bundle.redacting import redact
 from foveal_audit.bundle.schema import Findings, LibraryRef
@@ -90,7 +93,10 @@ def write_generator(folder):
 def bundle(library, make_result, tmp_path, key):
     shards = {shard["name"]: shard["sha256"] for shard in library.shards()}
     ref = LibraryRef(name="nodules", run_id=library.run_id, uri="somewhere", shards=shards)
-    documents = {"report.html": lambda result: f"<p>{GONE} and {TRAINED}</p>"}
+    documents = {
+        "report.html": lambda result: f"<p>{GONE} and {TRAINED}</p>",
+        "report.pdf": lambda result: b"%PDF " + GONE.encode(),
+    }
     generators = {"contribution:12": write_generator, "fc1:7": write_generator}
     return write_bundle(
         make_result(library=ref), tmp_path / "bundle", documents=documents, generators=generators, key=key
@@ -119,6 +125,7 @@ def test_a_sample_leaves_the_bundle_and_the_verdicts_stay(library, bundle):
     rows = list(csv.DictReader((bundle / "coverage.csv").open(newline="")))
     assert len(rows) == before["coverage.csv"].count(b"\n") - 1 - before["coverage.csv"].count(GONE.encode())
     assert not (bundle / "report.html").exists()
+    assert not (bundle / "report.pdf").exists()
     assert (bundle / "generators/contribution:12/weights.safetensors").exists()
     assert receipt.retrain == ["contribution:12"]
     mark = json.loads((bundle / "generators/contribution:12/retrain.json").read_text())
@@ -145,6 +152,7 @@ def test_the_manifest_keeps_its_signature_and_says_what_was_taken_out(library, b
     assert result["intact"]
     assert {path for path, now in result["redacted"].items() if now is None} == {
         "report.html",
+        "report.pdf",
         "worklist.csv",
         "generators/contribution:12/samples.png",
     }
@@ -183,6 +191,27 @@ def test_a_bundle_that_turns_up_later_is_redacted_by_the_same_erasure(library, b
     assert naming("request-", late) == []
     assert receipt.id
     assert verify_manifest(late) == []
+
+
+def test_a_name_that_only_an_expert_s_note_holds_is_taken_out(library, make_result, tmp_path):
+    ref = LibraryRef(name="nodules", run_id=library.run_id, uri="somewhere")
+    note = Opinion(event="e" * 64, time="2026-03-01T12:00:00Z", who="ada", note="as in patient-0815.png")
+    experts = Experts(events=1, heads=["e" * 64], said=[Said(subject="fc1:7", opinions=[note])])
+    bundle = write_bundle(make_result(library=ref, experts=experts), tmp_path / "bundle", documents={})
+    erased = Erased(
+        erasure="x",
+        when="2026-03-02T00:00:00Z",
+        run_id=library.run_id,
+        stale=frozenset(),
+        names=frozenset({"patient-0815.png"}),
+        features=frozenset(),
+        holds=lambda source, name: name != "patient-0815.png",
+    )
+    assert redact(bundle, erased) is not None
+    assert naming("patient-0815.png", bundle) == []
+    read = Findings.model_validate_json((bundle / "findings.json").read_bytes())
+    assert read.experts.said[0].opinions[0].note == "as in [erased]"
+    assert redact(bundle, replace(erased, erasure="y")) is None
 
 
 def test_a_bundle_of_another_library_is_left_alone(library, make_result, tmp_path):
@@ -225,8 +254,8 @@ def test_a_redaction_that_was_cut_off_is_finished(library, bundle, monkeypatch):
     assert naming(GONE, bundle) == []
     assert verify_manifest(bundle) == []
     told = {file.path: file.was for file in receipt.files if file.place == str(bundle)}
-    assert len(told) == 6
-    assert sum(was is not None for was in told.values()) == 5
+    assert len(told) == 7
+    assert sum(was is not None for was in told.values()) == 6
     assert set(told) - set(before) == {"generators/contribution:12/retrain.json"}
 
 

@@ -35,15 +35,16 @@ def run(planted_library, monkeypatch, tmp_path):
 
     def run(*options, model="python:planted:model", out="bundle"):
         return CliRunner().invoke(
-            build_app(), ["audit", model, "-o", out, "--quick", "--jobs", "1", *options]
+            build_app(), ["audit", model, "-o", out, "--quick", "--jobs", "1", "--no-pdf", *options]
         )
 
     return run
 
 
 def test_findings_are_told_and_the_bundle_is_intact(run, tmp_path):
-    done = run()
+    done = run("--pdf")
     assert done.exit_code == 0, done.output
+    assert (tmp_path / "bundle" / "report.pdf").read_bytes().startswith(b"%PDF")
     lines = done.stdout.splitlines()
     read = json.loads((tmp_path / "bundle" / "findings.json").read_text())
     assert lines[0] == read["summary"]["headline"]
@@ -108,6 +109,7 @@ def test_exit_codes_follow_the_findings(run, monkeypatch, make_result, verdict, 
 def test_findings_of_a_real_audit_fail_the_command_and_leave_the_bundle(run, tmp_path):
     done = run("--fail-on", "suspected")
     assert done.exit_code == 1
+    assert not (tmp_path / "bundle" / "report.pdf").exists()
     assert verify_manifest(tmp_path / "bundle") == []
 
 
@@ -391,6 +393,9 @@ def test_a_second_audit_follows_the_first(run, tmp_path):
     assert run("--previous", "first", out="second").exit_code == 0
     assert verify_manifest(tmp_path / "second", tmp_path / "first") == []
     read = [json.loads((tmp_path / name / "findings.json").read_text()) for name in ("first", "second")]
+    since = [one.pop("since") for one in read]
+    assert since[0] is None
+    assert (since[1]["changes"], since[1]["unchanged"]) == ([], len(read[0]["assessments"]))
     for one in read:
         one.pop("created")
     assert read[0] == read[1]

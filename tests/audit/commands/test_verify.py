@@ -13,7 +13,7 @@ from foveal_audit.bundle.manifest import write_manifest
 from foveal_audit.bundle.redactions import Redactions
 from foveal_audit.bundle.writing import write_bundle
 from foveal_audit.commands import verify
-from foveal_audit.report.page import DOCUMENTS
+from foveal_audit.report.documents import documents
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def rule(monkeypatch):
 
 @pytest.fixture
 def bundle(result, tmp_path):
-    return write_bundle(result, tmp_path / "bundle", documents=DOCUMENTS)
+    return write_bundle(result, tmp_path / "bundle", documents=documents(pdf=False))
 
 
 def test_an_intact_bundle(run, bundle):

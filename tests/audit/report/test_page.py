@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 
+from foveal_audit import elements
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence, GapEvidence
 from foveal_audit.bundle.identity import make_id
 from foveal_audit.bundle.schema import ArtefactFinding, Findings, Signal
@@ -18,7 +20,8 @@ from foveal_audit.judgement.fusion import FUSION
 from foveal_audit.report import page, wording
 from foveal_audit.report.error_rates import measured_rates
 from foveal_audit.report.mapping import MAPPING
-from foveal_audit.report.page import DOCUMENTS, content_security_policy, render_page, weblink
+from foveal_audit.report.page import content_security_policy, render_page, weblink
+from foveal_audit.report.sections import SECTIONS
 
 VOID = {"meta", "img"}
 FREE_KEYS = {"signals", "classes", "explained_by", "timings"}
@@ -33,7 +36,7 @@ class Reader(HTMLParser):
 
     def __init__(self, html):
         super().__init__()
-        self.tags, self.open, self.text, self.declared = [], [], [], None
+        self.tags, self.open, self.text, self.scripts, self.declared = [], [], [], [], None
         self.feed(html)
         self.close()
         assert self.open == []
@@ -49,16 +52,19 @@ class Reader(HTMLParser):
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
-    def handle_data(self, data):
-        self.text.append(data)
-
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
 
     @property
     def words(self):
-        """The text of the page without its style sheet."""
+        """The text of the page without its style sheet and scripts."""
         return " ".join(" ".join(text for text in self.text if ":root {" not in text).split())
+
+    def handle_data(self, data):
+        if self.open[-1:] == ["script"]:
+            self.scripts.append((self.all("script")[-1], data))
+        else:
+            self.text.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +98,8 @@ def spoiled(result, text):
                 | {
                     "assessment": assessments[one.assessment.id],
                     "refs": assessments[one.assessment.id].entries[:12],
-                    "card": {text: text},
+                    "card": {"notes": [text]},
+                    "lattice": {"feature": text, "axes": [{"label": text}]},
                     "generator_dir": text,
                 }
             )
@@ -114,7 +121,9 @@ def test_the_sections_follow_in_the_order_of_the_contents(made):
     _, _, read = made
     contents = [link["href"][1:] for link in read.all("a") if link["href"].startswith("#")]
     assert contents == [section["id"] for section in read.all("section")]
-    assert contents == ["artefacts", "gaps", "facets", "nodes", "unexamined", "appendix", "signoff"]
+    assert contents == list(SECTIONS)
+    headings = re.findall(r"<h2><span class=\"no\">(\d)</span>", made[1])
+    assert headings == [str(number) for number in range(1, len(SECTIONS) + 1)]
 
 
 def test_nothing_is_loaded_and_nothing_runs(made):
@@ -126,6 +135,53 @@ def test_nothing_is_loaded_and_nothing_runs(made):
     for _, attributes in read.tags:
         assert not {"style", "srcset", "background", "srcdoc"} & set(attributes)
         assert not any(name.startswith("on") for name in attributes)
+
+
+LATTICE = {"feature": "fc1:7", "axes": [{"label": "<b>brighter</b>"}], "sprite": "data:image/webp;base64,AA"}
+
+
+@pytest.fixture(scope="module")
+def sliding(made):
+    """Read the report of an audit whose first two facets have sliders."""
+    facets = [replace(one, lattice=LATTICE) for one in made[0].facets[:2]] + list(made[0].facets[2:])
+    html = render_page(replace(made[0], facets=facets))
+    return html, Reader(html)
+
+
+def test_only_the_script_of_the_sliders_runs_and_the_policy_names_it(sliding):
+    _, read = sliding
+    runs = [text for attributes, text in read.scripts if "type" not in attributes]
+    (digest,) = ["sha256-" + base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in runs]
+    assert digest == elements.sha256("sliders")
+    (policy,) = [meta["content"] for meta in read.all("meta") if "http-equiv" in meta]
+    assert re.findall(r"script-src ([^;]*);", policy) == [f"'{digest}'"]
+    assert "unsafe" not in policy
+    told = [json.loads(text) for attributes, text in read.scripts if "type" in attributes]
+    assert told == [LATTICE, LATTICE]
+    assert {attributes.get("type") for attributes, _ in read.scripts} == {None, "application/json"}
+
+
+def test_sliders_stand_beside_pictures_and_say_what_they_show(sliding):
+    html, read = sliding
+    assert len(read.all("foveal-sliders")) == 2
+    finding = html[
+        html.index('<article class="finding"') : html.index("</article>", html.index('class="finding"'))
+    ]
+    assert "generated variants" in finding
+    assert "<foveal-sliders>" in finding
+    gallery = html[html.index('<div class="gallery">') :]
+    assert gallery.index("<details") < gallery.index("<foveal-sliders>") < gallery.index("</details>")
+    assert read.words.count("The sliders need scripts, which are switched off here.") == 2
+
+
+def test_past_the_budget_sliders_go_from_other_facets_first(sliding, made, monkeypatch):
+    facets = [replace(one, lattice={**LATTICE, "sprite": "A" * 3_000_000}) for one in made[0].facets[:2]]
+    result = replace(made[0], facets=facets)
+    for budget, left in ((20_000_000, 2), (5_000_000, 1), (2_000_000, 0)):
+        monkeypatch.setattr(page, "BUDGET", budget)
+        read = Reader(render_page(result))
+        assert len(read.all("foveal-sliders")) == left
+        assert len(read.all("script")) == left + (left > 0)
 
 
 def test_the_style_sheet_loads_nothing(made):
@@ -157,6 +213,12 @@ def test_hostile_text_is_shown_as_it_is(made):
     result, _, _ = made
     words = Reader(render_page(spoiled(result, HOSTILE))).words
     assert words.count("<script>alert(1)</script>") > 50
+    told = [
+        json.loads(text)
+        for attributes, text in Reader(render_page(spoiled(result, HOSTILE))).scripts
+        if attributes
+    ]
+    assert told[0]["feature"] == HOSTILE
     assert "{{ 7*7 }}" in words
     assert "&lt;b&gt;" in words
     assert "\u202e" not in words
@@ -380,9 +442,9 @@ def test_text_has_contrast_in_light_dark_and_print(made):
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, (name, ground, colours)
 
 
-def test_the_report_is_the_bundle_s_document():
-    assert {"report.html": render_page} == DOCUMENTS
-    assert content_security_policy("a") != content_security_policy("b")
+def test_other_styles_and_scripts_have_other_policies():
+    policies = {content_security_policy(*parts) for parts in (("a",), ("b",), ("a", "c"), ("a", "d"))}
+    assert len(policies) == 4
 
 
 def with_property(result, facet, rim, component="rim"):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,29 @@ def test_pictures_inside_the_page_are_kept():
     assert len(shown) > len(bare) + 2000
     assert holds_a_picture(shown)
     assert not holds_a_picture(bare)
+
+
+def test_scripts_and_words_for_the_screen_are_not_on_paper(module_result):
+    lattice = {"feature": "fc1:7", "sprite": "data:image/webp;base64," + "A" * 1_000_000}
+    facets = [replace(one, lattice=lattice) for one in module_result.facets[:1]]
+    html = render_page(replace(module_result, facets=facets))
+    with pytest.MonkeyPatch.context() as patch:
+        seen = []
+        patch.setattr("weasyprint.HTML", lambda **how: seen.append(how["string"]) or Blank())
+        render_pdf(html)
+    assert "<script" in html
+    assert "<script" not in seen[0]
+    assert len(seen[0]) < len(html) - 1_000_000
+    hidden = re.search(r"@media print \{.*?^\}", seen[0], re.DOTALL | re.MULTILINE)[0]
+    assert ".walk, .screen, details:not([open]) { display: none; }" in hidden
+    assert '<span class="screen"> Where links are blocked, scroll.</span>' in html
+
+
+class Blank:
+    """Stands for a page of WeasyPrint's."""
+
+    def write_pdf(self, **_how):
+        return b"%PDF"
 
 
 def test_nothing_is_read_from_disk_or_network(tmp_path):

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from foveal_audit.bundle.schema import Action, Assessment, Effect, Effects, GapKind, Signal
+from foveal_audit.bundle.schema import Action, Effect, Effects, GapKind, Signal
 from foveal_audit.bundle.summary import VERDICTS
 from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.profile import (
@@ -19,23 +19,8 @@ from foveal_audit.judgement.profile import (
 )
 from foveal_audit.judgement.signals.registry import KINDS
 from foveal_audit.judgement.walking import GENERATOR_RANK, GENERATOR_SLOPE
-from foveal_audit.report import wording
+from foveal_audit.report import naming, wording
 from foveal_audit.units.formation import Formation
-
-
-def assessment(**changes):
-    base = {
-        "id": "A-00000001",
-        "feature": "fc1:7",
-        "facet": 0,
-        "n_entries": {"training": 5},
-        "reliance": 0.9,
-        "irrelevance": 0.9,
-        "artefact_score": 0.9,
-        "q_value": 0.01,
-        "verdict": "suspected",
-    }
-    return Assessment(**(base | changes))
 
 
 def test_every_verdict_gap_action_and_test_has_words():
@@ -98,7 +83,7 @@ def test_windows(box, text):
     ],
 )
 def test_signals_have_names(name, words):
-    assert wording.signal(name).name == words
+    assert naming.signal(name).name == words
 
 
 MEASURED = [
@@ -115,7 +100,7 @@ MEASURED = [
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_everything_that_is_measured_has_a_meaning(name):
-    term = wording.signal(name)
+    term = naming.signal(name)
     assert len(term.meaning) > 10
     assert "_" not in term.name
 
@@ -127,17 +112,18 @@ def test_what_a_sign_does_to_the_odds(log_odds, text):
     assert wording.times(log_odds) == text
 
 
-def test_the_strongest_signs_are_named_and_controls_are_no_signs():
+def test_the_strongest_signs_are_named_and_controls_are_no_signs(facet):
     signals = {name: Signal(value=1.0, p=0.001) for name in ("border", "control_blurred", "corner_lock")}
-    assert wording.statement(assessment(signals=signals)).endswith(
+    assert wording.statement(facet({}, signals=signals)).endswith(
         "Signs that it has nothing to do with the task: it keeps to the same place, or to places that mirror "
         "each other; it lies nearer to the edge of the picture than 100% of other details."
     )
 
 
-def test_the_statement_says_answer_effects_and_signs():
+def test_the_statement_says_answer_effects_and_signs(facet):
     text = wording.statement(
-        assessment(
+        facet(
+            {},
             classes={"benign": 0.1, "malignant": 0.9},
             effects=Effects(
                 removal=Effect(estimate=0.4, low=0.3, high=0.5), paste=Effect(estimate=0.2, low=0.1, high=0.3)
@@ -154,25 +140,28 @@ def test_the_statement_says_answer_effects_and_signs():
     )
 
 
-def test_an_effect_that_may_be_none_is_not_called_one():
-    text = wording.statement(assessment(effects=Effects(removal=Effect(estimate=0.1, low=-0.1, high=0.3))))
+def test_an_effect_that_may_be_none_is_not_called_one(facet):
+    text = wording.statement(facet({}, effects=Effects(removal=Effect(estimate=0.1, low=-0.1, high=0.3))))
     assert text == (
         "The model leans on a recurring detail. "
         "Painting it over has no measurable effect of that kind (\u22120.10 to 0.30)."
     )
 
 
-def test_signs_are_not_held_against_a_facet_that_looks_genuine():
-    text = wording.statement(assessment(verdict="genuine", signals={"border": Signal(value=1, p=0.001)}))
+def test_signs_are_not_held_against_a_facet_that_looks_genuine(facet):
+    text = wording.statement(facet({}, verdict="genuine", signals={"border": Signal(value=1, p=0.001)}))
     assert "Signs" not in text
 
 
 def test_nested_records_become_lines():
     card = {"b": {"x": 0.5, "y": None}, "a": [1, 2.25], "c": "text", "d": True}
+    card["e"] = [{"signal": "border", "weight": 0.51234, "of": [1, {"x": None}]}, 3]
     assert list(wording.flat(card)) == [
         ("a", "1, 2.25"),
         ("b \u203a x", "0.5"),
         ("b \u203a y", "\u2013"),
         ("c", "text"),
         ("d", "True"),
+        ("e \u203a 1", "signal border, weight 0.512, of 1, x \u2013"),
+        ("e \u203a 2", "3"),
     ]

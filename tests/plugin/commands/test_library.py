@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from ready_stores import ready_store
 from typer.testing import CliRunner
 
 from foveal.cli import build_app
@@ -19,7 +20,7 @@ _NUMBERS = count()
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     """Run the command against a store of its own."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", ready_store(tmp_path / "mlflow.db"))
     monkeypatch.setenv("FOVEAL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(leftovers, "_MOMENT_SECONDS", 0.01)
     monkeypatch.chdir(tmp_path)
