@@ -16,7 +16,19 @@ from foveal.errors import FovealError
 Register: TypeAlias = Callable[[typer.Typer], None]
 
 #: Modules of ``foveal.commands``, in the order of the help; each has ``register(app)``.
-BUILT_IN = ("explain", "methods", "collect", "ship", "library", "pack", "wrap", "unwrap", "serve", "doctor")
+BUILT_IN = (
+    "explain",
+    "methods",
+    "collect",
+    "ship",
+    "library",
+    "pack",
+    "wrap",
+    "unwrap",
+    "onnx_audit",
+    "serve",
+    "doctor",
+)
 
 #: Entry points of this group are further ``register(app)`` functions: the audit's, and other people's.
 GROUP = "foveal.commands"

@@ -93,7 +93,7 @@ def test_help_lists_every_built_in_command(run):
     result = run("--help")
     assert result.exit_code == 0
     for name in cli.BUILT_IN:
-        assert f"\n  {name} " in result.stdout
+        assert f"\n  {name.replace('_', '-')} " in result.stdout
 
 
 def test_a_broken_plug_in_leaves_the_others_alone(run, monkeypatch):

@@ -1,0 +1,103 @@
+"""``foveal onnx-audit``: an ONNX file that explains itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from foveal.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from foveal.onnx_graphs.auditing import Request
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("onnx-audit")(onnx_audit)
+
+
+def onnx_audit(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A classifier.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="AUDITED.onnx", help="Where to write.")],
+    layer: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|TENSOR", help="Where maps are taken: the last tensor with positions, or this one."
+        ),
+    ] = "auto",
+    top: Annotated[int, typer.Option(min=1, help="Maps for so many of the likeliest classes.")] = 3,
+    nodes: Annotated[
+        str | None, typer.Option(metavar="TENSOR:COUNT", help="Maps also for the nodes that speak loudest.")
+    ] = None,
+    shape: Annotated[
+        str | None, typer.Option(metavar="C,H,W", help="Shape of one sample, where the file leaves it open.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> None:
+    """Write AUDITED.onnx: the same network, which also gives maps of what its scores rest on.
+
+    Beside the scores: foveal_class_ids and foveal_maps, with --nodes also foveal_node_ids,
+    foveal_node_activations and foveal_node_maps. It is checked against the original before it is written.
+    """
+    with _installed():
+        report = _audit(model, out, _request(layer, top, nodes, shape))
+    typer.echo(json.dumps(report, indent=2) if as_json else _lines(report))
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Say what to install where a package is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fault = f"Package {error.name!r} is not installed"
+        raise EnvironmentFault(fault, "Install it with pip install 'foveal[audit]'") from error
+
+
+def _request(layer: str, top: int, nodes: str | None, shape: str | None) -> Request:
+    from foveal.onnx_graphs.auditing import Request  # noqa: PLC0415 - start-up stays light
+
+    name, _, count = (nodes or ":1").rpartition(":")
+    if nodes and not (name and count.isdigit() and int(count)):
+        raise typer.BadParameter(f"--nodes {nodes!r} is not TENSOR:COUNT")
+    return Request(layer, top, name, int(count), None if shape is None else _shape(shape))
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sides = text.split(",")
+    if not all(side.isdigit() and int(side) for side in sides):
+        raise typer.BadParameter(f"--shape {text!r} is not C,H,W")
+    return tuple(int(side) for side in sides)
+
+
+def _audit(path: Path, out: Path, request: Request) -> dict[str, Any]:
+    from foveal.onnx_graphs.auditing import audited  # noqa: PLC0415 - start-up stays light
+    from foveal.onnx_graphs.checking import checked  # noqa: PLC0415
+    from foveal.onnx_graphs.reading import load  # noqa: PLC0415
+    from foveal.onnx_graphs.saving import save  # noqa: PLC0415
+
+    original = load(path)
+    made, description = audited(original, request)
+    check = checked(original, made, description)
+    save(made, out)
+    return {"file": str(out), **asdict(description), "checked": asdict(check)}
+
+
+def _lines(report: dict[str, Any]) -> str:
+    grid = "x".join(str(side) for side in report["grid"])
+    check, nodes = report["checked"], report["nodes"]
+    scores = "bit-identical" if check["identical"] else f"within {check['scores']:.0e} of the original's"
+    batches = "" if check["batches"] is None else f", between batch sizes to {check['batches']:.0e}"
+    also = f", and for {report['node_count']} nodes of {nodes}" if nodes else ""
+    return (
+        f"{report['file']}: maps {grid} at {report['layer']} for {report['top']} classes{also}\n"
+        f"checked: scores {scores}; maps agree with finite differences to {check['differences']:.0e} "
+        f"of their range{batches}"
+    )

@@ -1,0 +1,184 @@
+"""Append reverse mode to an ONNX file: it then gives, beside its scores, what they rest on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper
+
+from foveal.errors import UsageError
+from foveal.onnx_graphs.cotangents import Cotangent, Value
+from foveal.onnx_graphs.describing import (
+    CLASS_IDS,
+    KEY,
+    MAPS,
+    NODE_ACTIVATIONS,
+    NODE_IDS,
+    NODE_MAPS,
+    Description,
+)
+from foveal.onnx_graphs.grids import Grid
+from foveal.onnx_graphs.layers import check_nodes, find_layer
+from foveal.onnx_graphs.mapping import gradcam
+from foveal.onnx_graphs.probing import Probe, probe
+from foveal.onnx_graphs.reading import Graph
+from foveal.onnx_graphs.seeds import class_seed, node_seed
+from foveal.onnx_graphs.sweeping import Sweeper
+from foveal.onnx_graphs.writing import PREFIX, Writer
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an audited file.
+
+    Attributes
+    ----------
+    layer
+        The tensor where maps are taken, or ``auto``.
+    top
+        For how many of the likeliest classes.
+    nodes
+        A tensor of nodes, each of which may have a map; empty for none.
+    node_count
+        For how many nodes.
+    sample_shape
+        Shape of one sample (C, *S), where the file leaves it open.
+    """
+
+    layer: str = "auto"
+    top: int = 3
+    nodes: str = ""
+    node_count: int = 16
+    sample_shape: tuple[int, ...] | None = None
+
+
+def audited(model: ModelProto, request: Request | None = None) -> tuple[ModelProto, Description]:
+    """Append reverse mode to a classifier.
+
+    The nodes of the file stay as they are; new ones come behind them.
+
+    Parameters
+    ----------
+    model
+        The classifier: one input (B, C, *S), first output its scores (B, n). It is not changed.
+    request
+        What is asked for.
+
+    Returns
+    -------
+    tuple of ModelProto and Description
+        The new file, whose further outputs are ``foveal_class_ids`` (B, K) and ``foveal_maps`` (B, K, *grid);
+        where nodes are asked for also ``foveal_node_ids``, ``foveal_node_activations`` (B, N) and
+        ``foveal_node_maps`` (B, N, *grid).
+
+    Raises
+    ------
+    UsageError
+        If the file is no such classifier, a tensor does not fit, or an operator on the way has no rule.
+    """
+    request = request or Request()
+    source = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+    graph = Graph(model)
+    _check_new(graph)
+    known = probe(graph, request.sample_shape)
+    classes = _classes(graph, known)
+    sweeper = Sweeper(graph, known, Writer(graph.opset, known.dtypes[graph.output], graph.input.name))
+    layer, grid = find_layer(sweeper, request.layer)
+    if request.nodes:
+        check_nodes(sweeper, request.nodes, layer)
+    count = min(request.node_count, known.shapes[request.nodes][1].small) if request.nodes else 0
+    top = min(request.top, classes)
+    _write(sweeper, _Plan(layer, grid, top, request.nodes, count))
+    description = Description(
+        input=graph.input.name,
+        output=graph.output,
+        sample_shape=known.sample_shape,
+        layer=layer,
+        grid=grid.sides,
+        order=grid.order,
+        prefix=grid.prefix,
+        top=top,
+        nodes=request.nodes,
+        node_count=count,
+        batches=known.batches,
+        source_sha256=source,
+    )
+    return _assembled(sweeper, description), description
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is written, settled."""
+
+    layer: str
+    grid: Grid
+    top: int
+    nodes: str
+    count: int
+
+
+def _write(sweeper: Sweeper, plan: _Plan) -> None:
+    writer, wanted = sweeper.writer, {plan.layer, plan.nodes} - {""}
+    ids, seed = class_seed(sweeper, plan.top)
+    found = sweeper.sweep(sweeper.graph.output, seed, wanted)
+    _name(writer, CLASS_IDS, ids)
+    _name(writer, MAPS, _maps(sweeper, plan, found))
+    if plan.nodes:
+        nodes = node_seed(sweeper, plan.nodes, plan.count, found[plan.nodes])
+        _name(writer, NODE_IDS, nodes.ids)
+        _name(writer, NODE_ACTIVATIONS, nodes.activations)
+        back = sweeper.sweep(plan.nodes, nodes.seed, {plan.layer})
+        _name(writer, NODE_MAPS, _maps(sweeper, plan, back))
+
+
+def _maps(sweeper: Sweeper, plan: _Plan, found: dict[str, Cotangent]) -> str:
+    layer = Value(plan.layer, sweeper.probe.shapes[plan.layer])
+    return gradcam(found[plan.layer], layer, plan.grid)
+
+
+def _name(writer: Writer, output: str, name: str) -> None:
+    writer.nodes.append(helper.make_node("Identity", [name], [output], name=PREFIX + output))
+
+
+def _check_new(graph: Graph) -> None:
+    if MAPS in graph.producers:
+        raise UsageError("The ONNX file has been audited before", "Give the file that it was made from")
+
+
+def _classes(graph: Graph, known: Probe) -> int:
+    shape, dtype = known.shapes[graph.output], known.dtypes[graph.output]
+    batch = known.shapes[graph.input.name][0]
+    if len(shape) != 2 or shape[0] != batch or not shape[1].is_fixed or not dtype.startswith("float"):
+        sizes = ", ".join(str(one.small) for one in shape)
+        fault = f"The first output {graph.output!r} is {dtype} of shape ({sizes}) at a batch of {batch.small}"
+        raise UsageError(fault, "Export a classifier whose first output is one score per class")
+    return shape[1].small
+
+
+def _assembled(sweeper: Sweeper, description: Description) -> ModelProto:
+    made = ModelProto()
+    made.CopyFrom(sweeper.graph.model)
+    made.graph.node.extend(sweeper.writer.nodes)
+    made.graph.initializer.extend(sweeper.writer.constants)
+    made.graph.output.extend(_outputs(sweeper, description))
+    helper.set_model_props(made, {**_metadata(made), KEY: description.to_json()})
+    return made
+
+
+def _outputs(sweeper: Sweeper, description: Description) -> list[object]:
+    dims = sweeper.graph.input.type.tensor_type.shape.dim
+    batch = dims[0].dim_value if dims[0].HasField("dim_value") else dims[0].dim_param or "batch"
+    real = helper.np_dtype_to_tensor_dtype(np.dtype(sweeper.writer.dtype))
+    whole, maps = TensorProto.INT64, [description.top, *description.grid]
+    shapes = [(CLASS_IDS, whole, [description.top]), (MAPS, real, maps)]
+    if description.nodes:
+        count = description.node_count
+        shapes += [(NODE_IDS, whole, [count]), (NODE_ACTIVATIONS, real, [count])]
+        shapes += [(NODE_MAPS, real, [count, *description.grid])]
+    return [helper.make_tensor_value_info(name, kind, [batch, *shape]) for name, kind, shape in shapes]
+
+
+def _metadata(model: ModelProto) -> dict[str, str]:
+    return {one.key: one.value for one in model.metadata_props}

@@ -1,0 +1,93 @@
+"""Which tensor carries the maps, and which one the nodes."""
+
+from __future__ import annotations
+
+from foveal.errors import UsageError, nearest
+from foveal.onnx_graphs.cotangents import Window
+from foveal.onnx_graphs.cuts import cuts
+from foveal.onnx_graphs.extents import Extent
+from foveal.onnx_graphs.grids import Grid, read_grid
+from foveal.onnx_graphs.seeds import class_seed
+from foveal.onnx_graphs.sweeping import Sweeper, deciding, dependent
+from foveal.onnx_graphs.writing import Writer
+
+
+def find_layer(sweeper: Sweeper, name: str) -> tuple[str, Grid]:
+    """Find the tensor where maps are taken.
+
+    Parameters
+    ----------
+    sweeper
+        Goes back through the network.
+    name
+        A tensor; ``auto`` for the last one with positions that everything passes and that all lead to the
+        scores: behind the last attention of a transformer only the class token does.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or the named one is unknown, has no positions or does not lead to the scores.
+    """
+    if name == "auto":
+        return _last(sweeper)
+    _check_known(sweeper, name)
+    grid = read_grid(sweeper.graph, sweeper.probe, name)
+    if grid is None:
+        shape = _shown(sweeper, name)
+        raise UsageError(f"Tensor {name!r} of shape {shape} has no positions", "Name another with --layer")
+    return name, grid
+
+
+def check_nodes(sweeper: Sweeper, name: str, layer: str) -> None:
+    """Check that a tensor holds nodes (B, N) or channels (B, N, *S) behind the layer.
+
+    Raises
+    ------
+    UsageError
+        If it does not.
+    """
+    _check_known(sweeper, name)
+    shape = sweeper.probe.shapes[name]
+    tokens = len(shape) == 3 and len(sweeper.probe.sample_shape) != 2
+    if len(shape) < 2 or tokens or not all(one.is_fixed for one in shape[1:]):
+        fault = f"Tensor {name!r} of shape {_shown(sweeper, name)} holds no nodes"
+        raise UsageError(fault, "Name one of shape (batch, nodes) with --nodes")
+    if name not in dependent(sweeper.graph, [layer]):
+        fault = f"The nodes {name!r} do not depend on the layer {layer!r}"
+        raise UsageError(fault, "Name a tensor behind the layer with --nodes, or an earlier one with --layer")
+
+
+def _last(sweeper: Sweeper) -> tuple[str, Grid]:
+    graph, probe = sweeper.graph, sweeper.probe
+    for name in reversed(cuts(graph)[1:]):
+        grid = read_grid(graph, probe, name)
+        if grid is not None and (not grid.prefix or _all_lead(sweeper, name, grid)):
+            return name, grid
+    raise UsageError(
+        "The network has no tensor with positions through which everything passes", "Name one with --layer"
+    )
+
+
+def _all_lead(sweeper: Sweeper, name: str, grid: Grid) -> bool:
+    """Tell whether all tokens lead to the scores, from what is known of the gradients' zeros."""
+    graph, probe = sweeper.graph, sweeper.probe
+    trial = Sweeper(graph, probe, Writer(graph.opset, sweeper.writer.dtype, graph.input.name))
+    seed = class_seed(trial, 1)[1]
+    found = trial.sweep(graph.output, seed, [name]).get(name)
+    return found is not None and not isinstance(found.lazy.get(grid.order[2]), Window)
+
+
+def _check_known(sweeper: Sweeper, name: str) -> None:
+    graph = sweeper.graph
+    active = (dependent(graph, [graph.input.name]) & deciding(graph, graph.output)) - {graph.input.name}
+    if name not in active:
+        known = [one for one in graph.producers if one in active]
+        raise UsageError(f"There is no tensor {name!r} between input and scores", nearest(name, known[::-1]))
+
+
+def _shown(sweeper: Sweeper, name: str) -> str:
+    return "(" + ", ".join(map(_length, sweeper.probe.shapes[name])) + ")"
+
+
+def _length(one: Extent) -> str:
+    return str(one.small) if one.is_fixed else "batch" if one.per_sample == 1 else f"{one.per_sample} batch"

@@ -1,0 +1,244 @@
+"""What explaining costs inside an ONNX file, and whether the file says what torch says.
+
+Run it with ``python tests/benchmarks/onnx_cost.py``. Torchvision's classifiers with seeded random weights are
+exported, audited (``foveal onnx-audit``) at the last block of each, and compared with torch's autograd on
+noise of 224 x 224. Finished rows are kept in ``--out`` and not measured again: an interrupted run goes on.
+
+Agreement, for every exporter and opset:
+
+===========  =================================================================================================
+file         opset, ``t`` for TorchScript's exporter and ``d`` for dynamo's (writes 18 where 13 is asked)
+identical    whether scores are the plain file's bit for bit; else how much they differ, of the largest
+torch        by how much scores differ from torch's, of the largest
+maps         largest difference of the three likeliest classes' maps from torch's, of their range
+nodes        the same for the maps of 16 penultimate nodes
+auto         whether ``auto`` finds the same layer (of vit_b_16 it takes the last block's input)
+===========  =================================================================================================
+
+Cost, CPU time of one thread; in every round all contenders have their turn in a new order; medians over the
+rounds of the ratio to the round's plain onnxruntime forward:
+
+===========  =================================================================================================
+k1, k3       prediction with the maps of one, of three classes
+k3 n16       the same with the maps of 16 nodes
+torch plain  torch's plain forward
+k3/torch     prediction with three maps as a share of torch's plain forward
+===========  =================================================================================================
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import statistics
+import sys
+import time
+import warnings
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "networks"))
+
+import numpy as np
+import onnx
+import torch
+from onnx_nets import tensor_like
+from torch import nn
+from torchvision_nets import ARCHITECTURES, SIDE, build
+
+from foveal.onnx_graphs import AuditedSession, Request, audited
+from foveal.onnx_graphs.probing import open_session
+
+#: Exporter and opset; TorchScript's has no fused attention before opset 14.
+FILES = {"t13": (False, 13), "t17": (False, 17), "d13": (True, 13), "d17": (True, 17), "d20": (True, 20)}
+WITHOUT_ATTENTION = {"t13"}
+NODES = 16
+#: CPU seconds that one turn takes at least.
+TURN = 0.2
+
+
+def export(net, file):
+    """Write a network as ONNX with a batch of any size."""
+    dynamo, opset = FILES[file]
+    x, target = torch.randn(2, 3, SIDE, SIDE), io.BytesIO()
+    dynamic = {"dynamic_axes": {"x": {0: "batch"}, "scores": {0: "batch"}}}
+    if dynamo:
+        dynamic = {"dynamic_shapes": ({0: torch.export.Dim("batch")},), "external_data": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        names = {"input_names": ["x"], "output_names": ["scores"], "verbose": False}
+        program = torch.onnx.export(
+            net, (x,), None if dynamo else target, opset_version=opset, dynamo=dynamo, **names, **dynamic
+        )
+    return program.model_proto if dynamo else onnx.load_from_string(target.getvalue())
+
+
+def opened(name):
+    """Build a network, and say where its maps lie; densenet's last ReLU gets a name, which it has not."""
+    net, parts = build(name), ARCHITECTURES[name]
+    if name != "densenet121":
+        return net, parts.layer, parts.nodes
+    head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.classifier
+    return nn.Sequential(net.features, nn.ReLU(), *head).eval(), "1", None
+
+
+class Torch:
+    """Torch's own answer: one forward, grafted at the layer, and its gradients."""
+
+    def __init__(self, net, layer, nodes, x):
+        kept = {}
+
+        def graft(_module, _args, output):
+            kept["leaf"] = output.detach().clone().requires_grad_()
+            return kept["leaf"].clone()
+
+        def keep(_module, _args, output):
+            kept["nodes"] = output
+
+        hooks = [net.get_submodule(layer).register_forward_hook(graft)]
+        hooks += [net.get_submodule(nodes).register_forward_hook(keep)] if nodes else []
+        self.scores = net(torch.tensor(x))
+        for hook in hooks:
+            hook.remove()
+        self.leaf, self.made = kept["leaf"], kept.get("nodes")
+        self.nodes = None if self.made is None else _as_nodes(self.made)
+
+    def maps(self, values, ids):
+        """Give Grad-CAM maps (B, K, *grid) of chosen columns of values (B, n)."""
+        chosen = torch.tensor(ids)
+        return np.stack([self._map(values.gather(1, chosen[:, [k]])) for k in range(chosen.shape[1])], 1)
+
+    def _map(self, score):
+        (gradient,) = torch.autograd.grad(score.sum(), self.leaf, retain_graph=True)
+        leaf = self.leaf.detach()
+        if leaf.ndim == 3:
+            side = int((leaf.shape[1] - 1) ** 0.5)
+            leaf, gradient = (one[:, 1:].mT.unflatten(2, (side, side)) for one in (leaf, gradient))
+        return (gradient.mean((2, 3), keepdim=True) * leaf).sum(1).numpy()
+
+
+def _as_nodes(output):
+    return output[:, 0] if output.ndim == 3 else output.flatten(2).mean(-1) if output.ndim == 4 else output
+
+
+def measure(name, file, rounds, batch):
+    """Compare one exported network with torch, and time it where rounds are asked for."""
+    net, at, nodes_at = opened(name)
+    x = np.random.default_rng(0).standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
+    truth = Torch(net, at, nodes_at, x)
+    model = export(net, file)
+    layer = tensor_like(model, x, truth.leaf)
+    nodes = "" if truth.nodes is None else _node_tensor(model, x, truth)
+    made, description = audited(model, Request(layer, nodes=nodes, node_count=NODES))
+    row = {"network": name, "file": file, **compare(model, made, truth, x)}
+    row["auto"] = audited(model)[1].layer == description.layer
+    if rounds:
+        row |= race(net, model, made, Request(layer, top=1), Request(layer), x[:1].repeat(batch, 0), rounds)
+    return row
+
+
+def _node_tensor(model, x, truth):
+    """Name the tensor of nodes; exporters may drop the axes of length one that the module gives."""
+    for wanted in (truth.nodes, truth.made):
+        try:
+            return tensor_like(model, x, wanted)
+        except LookupError:
+            continue
+    return ""
+
+
+def compare(model, made, truth, x):
+    """Compare with the plain file and with torch."""
+    found = AuditedSession(made.SerializeToString()).run(x)
+    plain = open_session(model).run(["scores"], {"x": x})[0]
+    scores, largest = truth.scores.detach().numpy(), np.abs(plain).max()
+    same = np.array_equal(plain, found.output)
+    maps = truth.maps(truth.scores, found.class_ids)
+    row = {
+        "identical": "yes" if same else f"{np.abs(plain - found.output).max() / largest:.0e}",
+        "torch": f"{np.abs(scores - found.output).max() / largest:.0e}",
+        "maps": f"{np.abs(maps - found.maps).max() / np.ptp(maps):.0e}",
+        "nodes": "-",
+    }
+    if found.node_ids is not None:
+        node_maps = truth.maps(truth.nodes, found.node_ids)
+        row["nodes"] = f"{np.abs(node_maps - found.node_maps).max() / np.ptp(node_maps):.0e}"
+    return row
+
+
+def race(net, model, made, one, three, x, rounds):
+    """Give every contender its turn in each round, in an order drawn anew; medians of ratios to plain."""
+    plain = open_session(model)
+    sessions = {"k1": audited(model, one)[0], "k3": audited(model, three)[0], "k3 n16": made}
+    opened = {key: AuditedSession(value.SerializeToString()) for key, value in sessions.items()}
+    tensor = torch.tensor(x)
+    calls = {key: (lambda session=value: session.run(x)) for key, value in opened.items()}
+    calls |= {"plain": lambda: plain.run(None, {"x": x}), "torch plain": lambda: _forward(net, tensor)}
+    seconds, order = {key: [] for key in calls}, random.Random(0)
+    times = {key: max(1, round(TURN / cpu_seconds(call, 1))) for key, call in calls.items()}
+    for _ in range(rounds):
+        for key in order.sample(list(calls), len(calls)):
+            seconds[key].append(cpu_seconds(calls[key], times[key]))
+    ratios = {
+        key: statistics.median(a / b for a, b in zip(own, seconds["plain"], strict=True))
+        for key, own in seconds.items()
+        if key != "plain"
+    }
+    share = statistics.median(a / b for a, b in zip(seconds["k3"], seconds["torch plain"], strict=True))
+    shown = {key: f"{value:.2f}" for key, value in (ratios | {"k3/torch": share}).items()}
+    return {"plain ms": f"{1000 * statistics.median(seconds['plain']):.1f}", **shown}
+
+
+def _forward(net, x):
+    with torch.inference_mode():
+        return net(x)
+
+
+def cpu_seconds(call, calls):
+    """Time a call, in CPU seconds per run."""
+    call()
+    before = time.process_time()
+    for _ in range(calls):
+        call()
+    return (time.process_time() - before) / calls
+
+
+def table(rows):
+    """Write the rows in markdown."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = [columns, ["---"] * len(columns), *([str(row.get(key, "")) for key in columns] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def parse(words=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--networks", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
+    parser.add_argument("--files", nargs="+", choices=FILES, default=list(FILES))
+    parser.add_argument("--timed", nargs="*", choices=FILES, default=["d20"], help="which files are timed")
+    parser.add_argument("--rounds", type=int, default=15, help="how often everyone has a turn")
+    parser.add_argument("--batch", type=int, default=1, help="samples per call, where it is timed")
+    parser.add_argument("--out", type=Path, default=Path("onnx_cost.jsonl"), help="finished rows")
+    return parser.parse_args(words)
+
+
+def main():
+    """Measure what is missing, and print the tables."""
+    torch.set_num_threads(1)
+    given = parse()
+    rows = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.is_file() else []
+    done = {(row["network"], row["file"]) for row in rows}
+    for name in given.networks:
+        for file in given.files:
+            if (name, file) in done or (name.startswith("vit") and file in WITHOUT_ATTENTION):
+                continue
+            rows.append(measure(name, file, given.rounds if file in given.timed else 0, given.batch))
+            with given.out.open("a") as kept:
+                print(json.dumps(rows[-1]), file=kept)
+            print(*rows[-1].values(), file=sys.stderr)  # noqa: T201 - it takes minutes
+    print(table(rows))  # noqa: T201 - a table is what this is for
+
+
+if __name__ == "__main__":
+    main()

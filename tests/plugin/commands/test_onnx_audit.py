@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import typer
+from onnx_nets import build, export
+from typer.testing import CliRunner
+
+from foveal.commands import onnx_audit
+from foveal.errors import EnvironmentFault, UsageError
+from foveal.onnx_graphs import AuditedSession
+from foveal.onnx_graphs.saving import save
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run the command in a folder with a network; errors come out as they are raised."""
+    monkeypatch.chdir(tmp_path)
+    save(export(build("Residual")), tmp_path / "net.onnx")
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    onnx_audit.register(app)
+
+    def run(*options):
+        command = ["onnx-audit", "net.onnx", "-o", "audited.onnx", *options]
+        return CliRunner().invoke(app, command, catch_exceptions=True)
+
+    return run
+
+
+def test_a_file_is_written_that_explains_itself(run, tmp_path):
+    result = run("--top", "2")
+    assert result.exit_code == 0, result.exception
+    first, second = result.output.splitlines()
+    assert first == "audited.onnx: maps 4x4 at /trunk/trunk.3/Relu_1_output_0 for 2 classes"
+    assert second.startswith("checked: scores bit-identical; maps agree with finite differences to ")
+    found = AuditedSession(tmp_path / "audited.onnx").run(np.ones((1, 3, 16, 16), np.float32))
+    assert found.maps.shape == (1, 2, 4, 4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audited.onnx", "net.onnx"]
+
+
+def test_nodes_and_json(run, tmp_path):
+    nodes = next(
+        node.output[0] for node in export(build("Residual")).graph.node if node.op_type == "HardSwish"
+    )
+    report = json.loads(run("--nodes", f"{nodes}:4", "--json").output)
+    assert (report["file"], report["nodes"], report["node_count"]) == ("audited.onnx", nodes, 4)
+    assert set(report["checked"]) == {"identical", "scores", "differences", "batches"}
+    assert report["checked"]["differences"] < 1e-3
+    found = AuditedSession(tmp_path / "audited.onnx").run(np.ones((1, 3, 16, 16), np.float32))
+    assert found.node_maps.shape == (1, 4, 4, 4)
+    assert f"and for 4 nodes of {nodes}\n" in run("--nodes", f"{nodes}:4").output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--nodes", "relu"), "--nodes 'relu' is not TENSOR:COUNT"),
+        (("--nodes", "relu:0"), "--nodes 'relu:0' is not TENSOR:COUNT"),
+        (("--shape", "3,a,4"), "--shape '3,a,4' is not C,H,W"),
+    ],
+)
+def test_words_that_cannot_be_read(run, options, message):
+    result = run(*options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_nothing_is_written_where_something_is_wrong(run, tmp_path):
+    result = run("--layer", "nowhere")
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception).startswith(
+        "There is no tensor 'nowhere' between input and scores. Did you mean "
+    )
+    assert not (tmp_path / "audited.onnx").exists()
+
+
+def test_a_missing_package_is_named(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "foveal.onnx_graphs.auditing", None)
+    result = run()
+    assert isinstance(result.exception, EnvironmentFault)
+    assert str(result.exception) == (
+        "Package 'foveal.onnx_graphs.auditing' is not installed. Install it with pip install 'foveal[audit]'."
+    )
