@@ -17,6 +17,7 @@ from foveal_audit.bench import find_readable
 from foveal_audit.bundle.coverage import CoverageRow
 from foveal_audit.bundle.evidence import AuditResult, FacetEvidence
 from foveal_audit.bundle.schema import Assessment, Findings, GapFinding, Signal
+from foveal_audit.bundle.summary import plural
 from foveal_audit.depicting import facet_evidence, gap_evidence
 from foveal_audit.engine.columns import open_evidence, read_examined, read_split
 from foveal_audit.engine.desk import READABLE
@@ -207,7 +208,7 @@ class _Audit:
         missed: Sequence[str],
     ) -> tuple[Findings, list[GapFinding]]:
         model, evidence = self._model, self._evidence
-        stated = [state_gap(gap, evidence, model.sha256) for gap in gaps.found] if gaps else []
+        stated = [state_gap(gap, evidence, model.sha256, model.labels) for gap in gaps.found] if gaps else []
         named = list(zip(stated, gaps.found, strict=True)) if gaps else []
         audience = Audience(assessments, facets, named, evidence)
         findings = Findings.of(
@@ -235,7 +236,8 @@ class _Audit:
         lines = limits(self._library, model.sha256, self._evidence, self._readable, model.labels)
         if without := len({one.feature for one in assessments} - set(drawn)):
             lines.append(
-                f"No generator learned the appearance of {without} features (settings, or too few crops)"
+                f"No generator learned the appearance of {plural(without, 'feature')} "
+                "(settings, or too few crops)"
             )
         return lines
 

@@ -139,7 +139,7 @@ def facet_evidence(
     assessment: Assessment, windows: Windows, samples: Samples, drawn: Drawn | None
 ) -> FacetEvidence:
     """Gather what a facet looks like: its strongest crops, one per sample, and generated variants."""
-    rows = _typical(windows)
+    rows = _typical(windows, samples)
     evidence = FacetEvidence(
         assessment=assessment,
         crops=[_eight_bits(windows.pixels(row)) for row in rows],
@@ -184,11 +184,17 @@ def gap_evidence(finding: GapFinding, gap: Gap, windows: Windows, samples: Sampl
     )
 
 
-def _typical(windows: Windows) -> list[int]:
-    """Choose the strongest window of each of the strongest samples."""
+def _typical(windows: Windows, samples: Samples) -> list[int]:
+    """Choose the strongest window of each of the strongest samples, the strongest first.
+
+    Half of them are of training where it has so many: a new look in production may excite a unit more than
+    what the unit learned from, and would stand for it alone.
+    """
     order = np.argsort(-windows.activation, kind="stable")
-    first = np.unique(windows.owner[order], return_index=True)[1]
-    return [int(row) for row in order[np.sort(first)][:_SHOWN]]
+    order = order[np.sort(np.unique(windows.owner[order], return_index=True)[1])]
+    learned = samples.of("training")[windows.owner[order]]
+    chosen = [*np.flatnonzero(learned)[: _SHOWN // 2], *range(len(order))]
+    return [int(row) for row in order[sorted(list(dict.fromkeys(chosen))[:_SHOWN])]]
 
 
 def _eight_bits(pixels: Pixels) -> Crop:

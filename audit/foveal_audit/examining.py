@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from foveal.errors import UsageError
 from foveal.features import CONTRIBUTION, FeatureName, check_index
 from foveal_audit.bundle.schema import NodeRow
+from foveal_audit.bundle.summary import plural
 from foveal_audit.judgement.facet import Facet
 from foveal_audit.judgement.verdict import THRESHOLDS
 from foveal_audit.settings import AuditSettings
@@ -255,9 +256,9 @@ def gather(evidence: Evidence, splits: Mapping[str, Split], features: Sequence[s
         large = np.flatnonzero(sizes >= THRESHOLDS.fewest).tolist()
         places += [(name, part) for part in large]
         if len(large) < split.parts:
-            what = "contribution units" if name == CONTRIBUTION else f"facets of {name}"
             left_out.append(
-                f"{split.parts - len(large)} {what} with fewer than {THRESHOLDS.fewest} training entries"
+                f"{_counted(split.parts - len(large), name)} with fewer than {THRESHOLDS.fewest} training "
+                "entries"
             )
     asked = {name: count for name, count in evidence.counts.items() if is_wanted(name, features)}
     left_out += _not_chosen(asked, splits)
@@ -295,7 +296,15 @@ def _doubtful(splits: Mapping[str, Split], places: Sequence[tuple[str, int]]) ->
     ]
     if not names:
         return []
-    return [f"{', '.join(names)}: another part of the library would be sorted otherwise"]
+    return [
+        f"{', '.join(names)}: examined, but not stable: another part of the library would be sorted otherwise"
+    ]
+
+
+def _counted(number: int, name: str) -> str:
+    if name == CONTRIBUTION:
+        return plural(number, "contribution unit")
+    return f"{plural(number, 'facet')} of {name}"
 
 
 def _units(evidence: Evidence, splits: Mapping[str, Split]) -> dict[str, str]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal import Library
+from foveal.records import SOURCES
+from foveal_audit.bundle.summary import plural
 from foveal_audit.judgement.facet import Judged
 from foveal_audit.judgement.irrelevance import is_property
 from foveal_audit.judgement.learned import has_learned
@@ -108,9 +110,23 @@ def _other_models(library: Library, model_sha256: str, evidence: Evidence) -> It
 def _files(samples: Samples, readable: NDArray[np.bool_]) -> Iterator[str]:
     with_file = np.array([origin is not None for origin in samples.origins], dtype=bool)
     if unread := int((~with_file).sum()):
-        yield f"{unread} samples came without a file (served requests): causal tests use the others"
+        yield (
+            f"{plural(unread, 'sample')} came without a file (served requests): {_used(samples, with_file)}"
+        )
     if gone := int((with_file & ~readable).sum()):
-        yield f"{gone} samples whose file is gone or was changed: causal tests use the others"
+        yield (
+            f"{plural(gone, 'sample')} whose file is gone or was changed: "
+            f"{_used(samples, with_file & readable)}"
+        )
+
+
+def _used(samples: Samples, usable: NDArray[np.bool_]) -> str:
+    """Say which samples are left for the causal tests, and of which source none is."""
+    if not usable.any():
+        return "no causal test is possible"
+    empty = [name for name in SOURCES if samples.of(name).any() and not (samples.of(name) & usable).any()]
+    none = f", none of which is from {' or '.join(empty)}" if empty else ""
+    return f"causal tests use the others{none}"
 
 
 def _training(samples: Samples, labels: Sequence[str]) -> Iterator[str]:

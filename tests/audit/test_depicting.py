@@ -25,11 +25,23 @@ def crops(number):
 
 def test_the_strongest_window_of_the_strongest_samples_comes_first():
     windows = make_windows(crops(6), owner=[3, 3, 1, 2, 1, 0], activation=[1, 5, 9, 2, 8, 9])
-    assert _typical(windows) == [2, 5, 1, 3]
+    assert _typical(windows, make_samples(["training"] * 4)) == [2, 5, 1, 3]
 
 
 def test_no_more_than_twelve_are_shown():
-    assert len(_typical(make_windows(crops(30)))) == 12
+    assert len(_typical(make_windows(crops(30)), make_samples(["production"] * 30))) == 12
+
+
+def test_half_of_the_crops_are_of_training_however_much_production_excites_the_unit():
+    samples = make_samples(["production"] * 20 + ["training"] * 8)
+    windows = make_windows(crops(28), owner=range(28), activation=range(28, 0, -1))
+    assert _typical(windows, samples) == [*range(6), *range(20, 26)]
+
+
+def test_where_training_has_few_production_fills_up():
+    samples = make_samples(["production"] * 20 + ["training"] * 2)
+    windows = make_windows(crops(22), owner=range(22), activation=range(22, 0, -1))
+    assert _typical(windows, samples) == [*range(10), 20, 21]
 
 
 def test_sixteen_bits_are_shown_as_eight():

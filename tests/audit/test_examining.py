@@ -54,7 +54,7 @@ def test_contribution_units_come_first_then_nodes():
     assert (unit.layer, unit.channels, unit.local) == ("conv", (0,), True)
     assert (node.layer, node.channels, node.local) == ("fc1", (1,), False)
     assert examined.left_out == [
-        "1 contribution units with fewer than 20 training entries",
+        "1 contribution unit with fewer than 20 training entries",
         "1 nodes with fewer entries, or like those examined (fc1:0)",
     ]
 
@@ -178,14 +178,17 @@ def test_units_that_do_not_come_back_are_said():
         "fc1:0": Split(np.zeros(30, np.int64), (), (Formation(0.59),)),
     }
     assert gather(held, splits).left_out == [
-        "contribution:0, facet 0 of fc1:0: another part of the library would be sorted otherwise"
+        (
+            "contribution:0, facet 0 of fc1:0: examined, but not stable: another part of the library would "
+            "be sorted otherwise"
+        )
     ]
 
 
 def test_facets_of_nodes_with_too_few_training_entries_are_said():
     examined = examine(evidence(nodes=(12,)), AuditSettings(nodes=2))
     assert [facet.unit.name for facet in examined.facets] == ["contribution:0"]
-    assert examined.left_out[-1] == "1 facets of fc1:0 with fewer than 20 training entries"
+    assert examined.left_out[-1] == "1 facet of fc1:0 with fewer than 20 training entries"
 
 
 def test_production_entries_do_not_make_a_unit_large():

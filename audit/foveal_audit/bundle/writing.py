@@ -150,7 +150,7 @@ def _write_files(result: AuditResult, folder: Path, documents: Mapping[str, Docu
     tables = {
         FINDINGS: result.findings.to_json(),
         COVERAGE: coverage_csv(result.coverage),
-        WORKLIST: worklist_csv(result.worklist),
+        WORKLIST: worklist_csv(result.worklist, result.findings.artefacts),
     }
     made = (_made(name, document, result) for name, document in documents.items())
     for name, content in (*tables.items(), *made):

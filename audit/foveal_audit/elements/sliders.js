@@ -65,8 +65,20 @@ class FovealSliders extends HTMLElement {
     this.z = (this.exact ? z : this.lattice.snapped(z)).map(rounded);
     this.#sync();
     if (this.exact) await this.exact.ask({ z: this.z });
-    else this.#draw(this.z);
+    else this.#rest();
     this.#settled();
+  }
+
+  #rest() {
+    this.#draw(this.z);
+    this.#say("");
+  }
+
+  // Let go of a slider; offline it goes on to the nearest stored picture, and says so.
+  async #release(one, value) {
+    await this.settle(this.#dragged(one, value));
+    const [asked, shown] = [signed(Number(value)), signed(this.z[one.axis])];
+    if (!this.exact && asked !== shown) this.#say(`There is no picture at ${asked}; the nearest of ${this.told.steps} stored ones is at ${shown}.`);
   }
 
   #settled() {
@@ -240,7 +252,7 @@ class FovealSliders extends HTMLElement {
   }
 
   #shortcut(event) {
-    const typing = event.composedPath()[0].matches("input:not([type=range]), select");
+    const typing = event.composedPath()[0].matches("input:not([type=range]), textarea, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     const does = { u: () => this.undo(), r: () => this.random(), "0": () => this.reset(), p: () => (this.movie.playing ? this.pause() : this.play()), ",": () => this.step(-1), ".": () => this.step(1) };
     if (!does[event.key]) return;
@@ -292,7 +304,7 @@ class FovealSliders extends HTMLElement {
       type: "range", id: name, min: one.low, max: one.high,
       step: this.exact ? rounded((one.high - one.low) / KEY_STEPS) : "any",
       oninput: (event) => { this.movie.playing = false; this.#showPlaying(); this.move(this.#dragged(one, event.target.value)); },
-      onchange: (event) => this.settle(this.#dragged(one, event.target.value)),
+      onchange: (event) => this.#release(one, event.target.value),
       onkeydown: (event) => this.#key(event, one),
     });
     const output = make("output", { htmlFor: name });
@@ -320,7 +332,7 @@ class FovealSliders extends HTMLElement {
   }
 
   #vectorRow() {
-    const field = this.#part("vector", make("input", { className: "vector", type: "text", readOnly: true, "aria-label": "Latent vector and seed" }));
+    const field = this.#part("vector", make("textarea", { className: "vector", rows: 3, readOnly: true, "aria-label": "Latent vector and seed" }));
     return make("div", { className: "row" }, field, make("button", { type: "button", onclick: async () => this.#say(await copied(field)) }, "Copy"));
   }
 }

@@ -201,11 +201,18 @@ def _described(group: Group, scene: _Scene) -> Gap:
 
 
 def _shown_windows(group: Group, scene: _Scene) -> NDArray[np.int64]:
-    """Give the windows of a group, the most foreign first."""
+    """Give the windows of a group, the most foreign of each sample first, then the others."""
     own = np.flatnonzero(np.isin(scene.windows.owner, group.members))
     by_window = len(group.order.rows) == len(scene.windows)
     scores = group.order.rows[own] if by_window else group.order.samples[scene.windows.owner[own]]
-    return own[np.argsort(-scores, kind="stable")]
+    return _spread(own[np.argsort(-scores, kind="stable")], scene.windows.owner)
+
+
+def _spread(rows: NDArray[np.int64], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Put the first window of each sample before all others, so that few windows show many samples."""
+    first = np.sort(np.unique(owner[rows], return_index=True)[1])
+    rest = np.setdiff1d(np.arange(len(rows)), first)
+    return np.asarray(rows[np.concatenate([first, rest])])
 
 
 def _nearest(shown: NDArray[np.int64], name: str, scene: _Scene) -> NDArray[np.int64]:
@@ -263,7 +270,7 @@ def _apart(one: Conjunction) -> str:
 
 
 def _conjunction_gap(one: Conjunction, scene: _Scene) -> Gap:
-    own = np.flatnonzero(np.isin(scene.windows.owner, one.members))
+    own = _spread(np.flatnonzero(np.isin(scene.windows.owner, one.members)), scene.windows.owner)
     return Gap(
         members=one.members,
         windows=scene.rows[own],

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foveal_audit.bundle.identity import make_id
 from foveal_audit.bundle.schema import GapFinding
+from foveal_audit.bundle.summary import plural
 from foveal_audit.bundle.worklist import WORKLIST
+from foveal_audit.gaps.coverage import NEIGHBOURS
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.gaps.worklist import needed
 from foveal_audit.windows import Evidence
+
+#: Classes that are named of a group.
+_NAMED = 5
+_ALL = "windows and whole pictures, as the network sees them and as it does not"
 
 #: Kind to what to do and what to say.
 _STATED = {
@@ -36,8 +43,20 @@ _STATED = {
 }
 
 
-def state_gap(gap: Gap, evidence: Evidence, model_sha256: str) -> GapFinding:
-    """Write a gap down."""
+def state_gap(gap: Gap, evidence: Evidence, model_sha256: str, labels: Sequence[str] = ()) -> GapFinding:
+    """Write a gap down.
+
+    Parameters
+    ----------
+    gap
+        As found.
+    evidence
+        What the library holds.
+    model_sha256
+        Of the audited model.
+    labels
+        Names of its classes; one without a name is called by its number.
+    """
     samples = evidence.samples
     names = [str(samples.names[member]) for member in gap.members]
     concept = gap.explained_by.get("concept", "")
@@ -57,25 +76,47 @@ def state_gap(gap: Gap, evidence: Evidence, model_sha256: str) -> GapFinding:
         explained_by=dict(gap.explained_by),
         action=action,  # type: ignore[arg-type]  # one of the actions above
         p_value=gap.p,
-        reasons=list(_reasons(gap, evidence)),
+        reasons=list(_reasons(gap, evidence, labels)),
     )
 
 
-def _reasons(gap: Gap, evidence: Evidence) -> Iterator[str]:
+def _reasons(gap: Gap, evidence: Evidence, labels: Sequence[str]) -> Iterator[str]:
     samples = evidence.samples
     if len(gap.members):
         if gap.space != "attributes":
-            yield (
-                f"A classifier that never saw them tells them from all but {gap.trained} training samples "
-                f"({gap.space} description); the strongest find in a hold-out of training is as strong with "
-                f"p = {gap.p:.2g}."
-            )
-        predicted = np.bincount(samples.predicted[gap.members])
-        yield f"The model sorts them into {np.count_nonzero(predicted)} classes."
+            yield _told_apart(gap)
+        yield f"The model answers them with {_answers(samples.predicted[gap.members], labels)}."
     yield from gap.notes
     if gap.kind != "ignored_concept":
         number = needed(gap, int(samples.of("training").sum()))
         yield (
-            f"About {number} more samples like them close the gap (training holds {gap.trained}): see "
+            f"About {number} more samples like them close the gap (training holds {gap.trained}), so that "
+            f"training holds as large a part of them as production does, and at least {2 * NEIGHBOURS}: see "
             f"{WORKLIST}."
         )
+
+
+def _told_apart(gap: Gap) -> str:
+    """Say how surely the group is unlike training."""
+    alike = (
+        "no training sample looks like them"
+        if not gap.trained
+        else (f"{plural(gap.trained, 'training sample')} {'looks' if gap.trained == 1 else 'look'} like them")
+    )
+    basis = _ALL if gap.space == "all descriptions" else f"the description {gap.space!r}"
+    return (
+        f"A classifier that never saw them sets them apart from training, by {basis}: {alike}. Among "
+        f"held-out training samples a group that stands out so clearly is found with probability {gap.p:.2g}."
+    )
+
+
+def _answers(predicted: NDArray[np.int64], labels: Sequence[str]) -> str:
+    """Name the classes that a group is answered with, the most frequent first, and how often."""
+    classes, counts = np.unique(predicted, return_counts=True)
+    named = []
+    for place in np.argsort(-counts, kind="stable"):
+        number = int(classes[place])
+        name = repr(labels[number]) if number < len(labels) else f"class {number}"
+        named.append(f"{name} ({counts[place]})")
+    more = f" and {plural(len(named) - _NAMED, 'more class', 'more classes')}" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more

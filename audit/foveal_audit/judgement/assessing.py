@@ -14,6 +14,7 @@ from foveal.records import Source
 from foveal_audit.bundle.identity import make_id, six_digits
 from foveal_audit.bundle.schema import MAX_ENTRIES, Assessment, Effect, Effects, EntryRef, Signal
 from foveal_audit.judgement import verdict
+from foveal_audit.judgement.commonest import commonest_values
 from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.explaining import counter_evidence, reasons
 from foveal_audit.judgement.facet import Judged
@@ -142,13 +143,14 @@ def _assess(
     measured = measured_of(draft)
     decided = verdict.decide(measured)
     name = labels[judged.outcome] if judged.outcome < len(labels) else f"class {judged.outcome}"
+    most = commonest_values(windows.owner, samples, judged.outcome)
     return draft.model_copy(
         update={
             "reliance": six_digits(verdict.reliance(measured)),
             "irrelevance": six_digits(verdict.irrelevance(measured)),
             "artefact_score": six_digits(verdict.artefact_score(measured)),
             "verdict": decided,
-            "reasons": reasons(draft, measured, decided, name),
+            "reasons": reasons(draft, measured, decided, name, most),
             "counter_evidence": counter_evidence(draft, measured, decided),
         }
     )

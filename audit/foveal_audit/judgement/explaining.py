@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from foveal_audit.bundle.schema import Assessment
 from foveal_audit.judgement.power import shown_chance
+from foveal_audit.judgement.signals.metadata import TIED
 from foveal_audit.judgement.signs import signs
 from foveal_audit.judgement.verdict import THRESHOLDS, Measured, Verdict, reliance, transfer
 
 
-def reasons(assessment: Assessment, measured: Measured, decided: Verdict, outcome: str) -> list[str]:
+def reasons(
+    assessment: Assessment,
+    measured: Measured,
+    decided: Verdict,
+    outcome: str,
+    commonest: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Say why the verdict is what it is.
 
     Parameters
@@ -24,10 +32,13 @@ def reasons(assessment: Assessment, measured: Measured, decided: Verdict, outcom
         The verdict.
     outcome
         Name of the class that the facet speaks for.
+    commonest
+        Metadata column to what its pictures mostly have there, see
+        :func:`foveal_audit.judgement.commonest.commonest_values`.
     """
     lines = [_reliance_line(assessment, outcome)]
     lines += [line for test, line in _IRRELEVANCE if test(measured) for line in [line.format(m=measured)]]
-    lines += _metadata_lines(assessment)
+    lines += _metadata_lines(assessment, outcome, commonest)
     return [*lines, *_signs(assessment, decided, for_it=True), _CONCLUSIONS[decided]]
 
 
@@ -62,17 +73,19 @@ def _signs(assessment: Assessment, decided: Verdict, *, for_it: bool) -> list[st
     return list(signs(assessment.signals, sides[0 if for_it else 1])) if sides else []
 
 
-def _metadata_lines(assessment: Assessment) -> list[str]:
+def _metadata_lines(assessment: Assessment, outcome: str, commonest: Mapping[str, str]) -> list[str]:
     lines = []
     for name, signal in assessment.signals.items():
         kind, _, column = name.partition(":")
         if kind in _METADATA and signal.p is not None and signal.p <= 0.01 and signal.value >= 0.1:
-            lines.append(_METADATA[kind].format(column=column, value=signal.value))
+            said = commonest.get(column)
+            most = f": of those answered {outcome!r}, {said}" if said and kind == TIED else ""
+            lines.append(_METADATA[kind].format(column=column, value=signal.value, most=most))
     return lines
 
 
 _METADATA = {
-    "conditional_association": "It goes with {column!r} even within one class (Cramer's V {value:.2f}).",
+    TIED: "It goes with {column!r} even within one class (Cramer's V {value:.2f}){most}.",
     "coincides_with": (
         "It is tied to {column!r} (Cramer's V {value:.2f}), which coincides with the label in training: "
         "what the model learned of the label cannot be told from what it learned of {column!r}."
@@ -82,7 +95,7 @@ _METADATA = {
 _CONCLUSIONS: dict[Verdict, str] = {
     "confirmed": "Necessary, sufficient, mediated by the unit, and irrelevant: confirmed reliance.",
     "suspected": "The model relies on it and it does not seem to belong to the object: suspected reliance.",
-    "genuine": "The model relies on it and nothing says that it does not belong to the object.",
+    "genuine": "The model relies on it and too little says that it does not belong to the object.",
     "not_relied_on": f"No effect of its own reaches {THRESHOLDS.relied:.2f} of the class probability.",
     "undecidable": "The data cannot decide whether the model relies on something that does not belong.",
 }

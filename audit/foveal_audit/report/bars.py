@@ -14,13 +14,14 @@ from foveal_audit.bundle.schema import Effect
 
 @dataclass(frozen=True)
 class Bar:
-    """Whole percents of the axis: where things begin and how wide they are."""
+    """Whole percents of the axis: where things begin and how wide they are; and the values at its ends."""
 
     zero: int
     left: int
     width: int
     estimate: int
     control: int | None
+    ends: tuple[float, float]
 
 
 def bar(effect: Effect, axis: tuple[float, float]) -> Bar:
@@ -32,6 +33,7 @@ def bar(effect: Effect, axis: tuple[float, float]) -> Bar:
         width=max(1, high - low),
         estimate=_place(effect.estimate, axis),
         control=None if effect.controls is None else _place(effect.controls, axis),
+        ends=axis,
     )
 
 

@@ -1,4 +1,4 @@
-"""The report's files in a bundle: the page, and the same page on paper."""
+"""The report's files in a bundle: the page, the same page on paper, and how often the audit itself errs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.writing import Document
+from foveal_audit.report.error_rates import rates_text
 from foveal_audit.report.page import render_page
 from foveal_audit.report.pdf import render_pdf
 
-PAGE, PAPER = "report.html", "report.pdf"
+PAGE, PAPER, RATES = "report.html", "report.pdf", "error_rates.json"
 
 
 def documents(*, pdf: bool = True) -> Mapping[str, Document]:
@@ -22,7 +23,7 @@ def documents(*, pdf: bool = True) -> Mapping[str, Document]:
     """
     page = _Once()
     paper: dict[str, Document] = {PAPER: lambda result: render_pdf(page(result))} if pdf else {}
-    return {PAGE: page, **paper}
+    return {PAGE: page, **paper, RATES: lambda _: rates_text()}
 
 
 class _Once:

@@ -42,17 +42,23 @@ class Rate:
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """All figures, the false gap groups per model, and how they were measured."""
+    """All figures, how many gap groups were false in how many models, and how that was measured."""
 
     rates: Mapping[str, Rate]
-    false_groups: float
+    false_groups: int
+    models: int
     provenance: Sequence[tuple[str, str]]
+
+
+def rates_text() -> str:
+    """Give the record of this version's figures as it lies beside this module, for the bundle."""
+    return (files(__package__) / "error_rates.json").read_text("utf-8")
 
 
 @lru_cache(maxsize=1)
 def measured_rates() -> ErrorRates:
     """Read the figures of this version of the audit."""
-    return read_rates(json.loads((files(__package__) / "error_rates.json").read_text("utf-8")))
+    return read_rates(json.loads(rates_text()))
 
 
 def read_rates(record: Mapping[str, Any]) -> ErrorRates:
@@ -67,7 +73,8 @@ def read_rates(record: Mapping[str, Any]) -> ErrorRates:
     groups = record["false_groups"]
     return ErrorRates(
         {one["of"]: _rate(one["of"], one["found"], one["all"]) for one in record["rates"]},
-        groups["groups"] / groups["models"],
+        groups["groups"],
+        groups["models"],
         [(name, str(value)) for name, value in record["provenance"].items()],
     )
 

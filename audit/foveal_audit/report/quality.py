@@ -11,34 +11,29 @@ from foveal_audit.report.wording import percent
 
 
 def quality(card: Mapping[str, Any]) -> list[str]:
-    """Say how good a generator is; what its card does not hold is left out.
+    """Say in a line or two how good a generator is; all figures are in its card in the bundle.
 
     Parameters
     ----------
     card
         See :class:`foveal_audit.generators.card.QualityCard`.
     """
+    if card.get("memorised"):
+        return ["It memorised its crops, so its pictures are not shown."]
     said = [make(card[name]) for name, make in _FIGURES.items() if card.get(name) is not None]
-    return [one for one in said if one] + [str(note) for note in card.get("notes", ())]
-
-
-def _excites(shares: Mapping[str, float]) -> str:
-    relative = shares.get("relative")
-    if relative is None:
-        return ""
-    return f"They excite the unit {relative:.2g} times as often as real crops do."
+    warned = bool(card.get("notes"))
+    if not said:
+        return ["A sketch; its card.json says why."] if warned else []
+    crops = f", learned from {plural(card['n_train'], 'crop')}" if card.get("n_train") else ""
+    line = f"{'A sketch' if warned else 'Usable'}{crops}: {', '.join(said)}."
+    return [line, "Warnings: card.json."] if warned else [line]
 
 
 #: What is said of which figure of the card, in this order.
 _FIGURES: Mapping[str, Callable[[Any], str]] = MappingProxyType(
     {
-        "n_train": lambda count: f"Learned from {plural(count, 'crop')}.",
-        "coverage": lambda share: f"The variants cover {percent(share)} of crops that were held out.",
-        "c2st": lambda share: (
-            f"A classifier tells them from real ones in {percent(share)} of cases (chance: 50%)."
-        ),
-        "activation": _excites,
-        "copies": lambda share: f"{percent(share)} of them look like a crop it learned from.",
-        "memorised": lambda yes: "It memorised its crops, so its pictures are not shown." if yes else "",
+        "coverage": lambda share: f"it covers {percent(share)} of crops that were held out",
+        "c2st": lambda share: f"a classifier tells its pictures from real ones in {percent(share)} of cases",
+        "copies": lambda share: f"{percent(share)} are near-copies of a crop it learned from",
     }
 )

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from foveal_audit.bundle.schema import Assessment
+from foveal_audit.bundle.schema import Assessment, Effect
 from foveal_audit.bundle.summary import Verdict
 from foveal_audit.judgement.assessing import measured_of, strongest
 from foveal_audit.judgement.fusion import FUSION, Fusion
-from foveal_audit.judgement.verdict import Measured, Thresholds, necessity, reliance, transfer
+from foveal_audit.judgement.verdict import Measured, Thresholds, necessity, transfer
+from foveal_audit.report.error_rates import measured_rates
 from foveal_audit.report.properties import is_property
+from foveal_audit.report.wording import beyond, change, effect_terms, percent, score
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,21 @@ class Rule:
         known = {one.name: recorded[one.name] for one in fields(Thresholds) if one.name in recorded}
         fusion = Fusion.read(config["fusion"]) if "fusion" in config else FUSION
         return cls(Thresholds(**known), fusion)
+
+
+#: From this effect of a control on it is spoken of.
+_CONTROL = 0.05
+#: Controls that say what of the detail counts: when, and in which words.
+_CONTROLS: Mapping[str, tuple[Callable[[float], bool], str]] = {
+    "control_scrambled": (
+        lambda value: value >= 0.5,
+        "Its colours and grain count more than its shape: without its shape {share} of the effect is left.",
+    ),
+    "paste_elsewhere": (
+        lambda value: value <= 0.25,
+        "Its place counts: pasted at a random place it keeps {share} of the effect.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -59,15 +76,16 @@ def _used(one: _Facet) -> str:
 def _irrelevant(one: _Facet) -> str:
     needed = one.limits.irrelevant
     return (
-        f"It seems to have nothing to do with the task: irrelevance {one.assessment.irrelevance:.2f}, "
+        f"It seems to have nothing to do with the task: irrelevance {score(one.assessment.irrelevance)}, "
         f"where {needed:.2f} is needed for a finding."
     )
 
 
 def _belongs(one: _Facet) -> str:
     return (
-        f"Too little says that it does not belong to the task: irrelevance {one.assessment.irrelevance:.2f}, "
-        f"and below {one.limits.doubtful:.2f} nothing is held against it."
+        "Too little says that it does not belong to the task: "
+        f"irrelevance {score(one.assessment.irrelevance)}, and below {one.limits.doubtful:.2f} nothing is "
+        "held against it."
     )
 
 
@@ -76,7 +94,12 @@ def _no_chance(one: _Facet) -> str:
     if q is None:
         return ""
     rate = "fewer than 1 in 1,000" if q < 0.001 else f"{q:.1%}"
-    return f"It is hardly a chance find: of all facets as clear as this, {rate} would be false ones."
+    clean = measured_rates().rates["clean"]
+    return (
+        f"It is hardly a chance find: of all facets as clear as this, {rate} would be there by chance (q). "
+        "Chance is not the only way to err: where the truth was planted, the audit flagged something in "
+        f"{clean.found} of {clean.total} clean models."
+    )
 
 
 def _proof(_: _Facet) -> str:
@@ -99,10 +122,37 @@ def _unproven(one: _Facet) -> str:
 
 
 def _unused(one: _Facet) -> str:
+    effects, terms = one.assessment.effects, effect_terms(one.assessment)
+    tests = {"removal": effects.removal, "paste": effects.paste}
+    told = [_tried(terms[name].name, effect) for name, effect in tests.items() if effect]
     return (
-        f"No experiment moved the answer by {one.limits.relied:.2f} of its probability, which is the least "
-        f"that counts as use (reliance {reliance(one.measured, one.limits):.2f})."
+        f"No experiment showed that it supports the answer by {one.limits.relied:.2f} of its probability, "
+        f"which is the least that counts as use: {'; '.join(told)}."
     )
+
+
+def _tried(name: str, effect: Effect) -> str:
+    """Say what an experiment gave, and what its control did."""
+    found = f"{name.lower()} {beyond(effect)}"
+    if effect.controls is None or abs(effect.controls) < _CONTROL:
+        return found
+    return f"{found}, where the control itself moved the answer by {change(effect.controls)}"
+
+
+def _mostly_what(one: _Facet) -> str:
+    """Say where the experiments' controls have as much of the effect as the detail itself."""
+    found = one.assessment.signals
+    said = [
+        line.format(share=percent(found[name].value))
+        for name, (holds, line) in _CONTROLS.items()
+        if name in found and holds(found[name].value)
+    ]
+    return " ".join(said)
+
+
+def _goes_with(one: _Facet) -> str:
+    """Give the recorded sentence about metadata that goes with the facet within one class."""
+    return " ".join(line for line in one.assessment.reasons if line.startswith("It goes with "))
 
 
 def _open(one: _Facet) -> str:
@@ -124,9 +174,9 @@ def _open(one: _Facet) -> str:
 
 
 _STEPS: Mapping[Verdict, tuple[Callable[[_Facet], str], ...]] = {
-    "confirmed": (_used, _irrelevant, _no_chance, _proof),
-    "suspected": (_used, _irrelevant, _no_chance, _unproven),
+    "confirmed": (_used, _mostly_what, _irrelevant, _goes_with, _no_chance, _proof),
+    "suspected": (_used, _mostly_what, _irrelevant, _goes_with, _no_chance, _unproven),
     "genuine": (_used, _belongs),
     "not_relied_on": (_unused,),
-    "undecidable": (_used, _open),
+    "undecidable": (_used, _mostly_what, _open),
 }

@@ -20,8 +20,8 @@ def _drawn(artefact: str, genuine: str) -> Both:
 SENTENCES: Mapping[str, Both] = {
     "position_lock": Both("It keeps to the same place in the picture.", "It keeps to no one place."),
     "corner_lock": Both(
-        "It keeps to the same place, or to places that mirror each other.",
-        "It keeps to no one place, nor to places that mirror each other.",
+        "It keeps to one place or to its mirror images (corners, for example).",
+        "It keeps to no one place, nor to its mirror images.",
     ),
     "off_centre": Both(
         "It lies farther from the middle of the picture than {v:.0%} of other details.",
@@ -67,8 +67,10 @@ SENTENCES: Mapping[str, Both] = {
         "Something else stands out in its pictures.", "Little else stands out in its pictures."
     ),
     "recognised_without": Both(
-        "With it hidden, a plain learner still tells the class from the rest of the picture.",
-        "With it hidden, a plain learner hardly tells the class from the rest of the picture.",
+        "With it hidden, a plain learner still tells the class from the rest of the picture, {v:.0%} as well "
+        "as in pictures without it.",
+        "With it hidden, a plain learner tells the class from the rest of the picture only {v:.0%} as well "
+        "as in pictures without it.",
     ),
     "evidence_elsewhere": Both(
         "{v:.0%} of the evidence for the class in its pictures lies in other details.",

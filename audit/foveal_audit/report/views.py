@@ -13,17 +13,23 @@ from foveal_audit.bundle.evidence import AuditResult, Crop, FacetEvidence, GapEv
 from foveal_audit.bundle.schema import Assessment, Effect, EntryRef, Findings, GapFinding
 from foveal_audit.bundle.summary import plural
 from foveal_audit.bundle.worklist import Order
-from foveal_audit.report import pictures, properties, wording
+from foveal_audit.report import listing, pictures, properties, wording
 from foveal_audit.report.arguing import Case, case_of, start
 from foveal_audit.report.bars import Bar, axis_of, bar
 from foveal_audit.report.changing import SinceView, since_view
+from foveal_audit.report.details import Detail, details_of, elsewhere, headline
 from foveal_audit.report.error_rates import ErrorRates, measured_rates
 from foveal_audit.report.mapping import MAPPING, Row
 from foveal_audit.report.naming import Term
 from foveal_audit.report.quality import quality
 from foveal_audit.report.reasoning import Rule, why
+from foveal_audit.report.remedies import remedies
 
 COLUMNS = 4
+#: Generated variants beside the nearest real crop: as many rows as twelve crops have.
+PAIRS = 6
+#: Crops of a finding on the first page.
+FIRST = 2
 #: Numbers in the window of a picture (a trace has two, a volume six).
 PLANE = 4
 
@@ -79,6 +85,18 @@ class FacetView:
     effects: Sequence[EffectRow]
     quality: Sequence[str]
     generator_dir: str | None
+    listed: str
+    gaps: Sequence[str]
+    elsewhere: str = ""
+
+
+@dataclass(frozen=True)
+class DetailView:
+    """A detail as shown: the findings that show it, and what to do."""
+
+    told: Detail
+    views: Sequence[FacetView]
+    todo: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -97,13 +115,19 @@ class Page:
     """Everything the templates need."""
 
     findings: Findings
-    artefacts: Sequence[FacetView]
+    headline: str
+    details: Sequence[DetailView]
     gaps: Sequence[GapView]
     others: Sequence[FacetView]
     rates: ErrorRates
     mapping: Sequence[Row]
     start: float
     since: SinceView
+
+    @property
+    def artefacts(self) -> Sequence[FacetView]:
+        """The findings that are artefacts, detail by detail."""
+        return [view for detail in self.details for view in detail.views]
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -133,16 +157,29 @@ def make_page(result: AuditResult, density: Density) -> Page:
     orders = {order.finding.id: order for order in result.worklist}
     extent = _extent(findings)
     flagged = {one.id for one in findings.artefacts}
+    details = details_of(findings.artefacts, extent)
 
     def facet(assessment: Assessment, limit: int) -> FacetView:
         shown, found = evidence.get(assessment.id, FacetEvidence(assessment)), assessment.id in flagged
-        view = _facet(shown, extent, limit, found, rule)
+        view = _facet(listing.training_first(shown), extent, limit, found, rule, findings.gaps)
         slides = density.sliders == "all" or (found and density.sliders == "findings")
-        return view if slides else replace(view, lattice=None)
+        return replace(
+            view,
+            lattice=view.lattice if slides else None,
+            elsewhere="" if found else elsewhere(assessment, details),
+        )
 
     return Page(
         findings,
-        artefacts=[facet(one, density.finding) for one in findings.artefacts],
+        headline(details, len(findings.gaps), findings.summary.headline),
+        details=[
+            DetailView(
+                one,
+                [facet(finding, density.finding) for finding in one.findings],
+                remedies(one, rule.limits),
+            )
+            for one in details
+        ],
         gaps=[
             _gap(gaps.get(one.id, GapEvidence(one)), density.finding, orders.get(one.id))
             for one in findings.gaps
@@ -156,7 +193,12 @@ def make_page(result: AuditResult, density: Density) -> Page:
 
 
 def _facet(
-    evidence: FacetEvidence, extent: tuple[int, int], limit: int, in_full: bool, rule: Rule
+    evidence: FacetEvidence,
+    extent: tuple[int, int],
+    limit: int,
+    in_full: bool,
+    rule: Rule,
+    gaps: Sequence[GapFinding],
 ) -> FacetView:
     """Draw a facet; one that is no finding shows its strip only."""
     assessment, about = evidence.assessment, _about(evidence.assessment)
@@ -171,18 +213,20 @@ def _facet(
         case=case_of(assessment, rule.fusion),
         shown=len(marked),
         refs=evidence.refs[: len(marked)],
-        strip=_strip(marked[:COLUMNS], about, whole),
+        strip=_strip(marked[: FIRST if in_full else COLUMNS], about, whole),
         crops=_recorded(evidence.crops[:full], about, whole),
         evidence=_evidence(marked, about) if in_full and not whole else None,
         carried=_carried(evidence.crops[:full], assessment, about) if whole else None,
         carried_term=properties.carried(assessment) if whole else None,
-        generated=_generated(evidence, limit, about) if in_full else None,
+        generated=_generated(evidence, min(limit, PAIRS), about) if in_full else None,
         lattice=evidence.lattice,
         where=_where(assessment, extent, about) if in_full and not whole else None,
         place=_place(_boxes(assessment), extent),
         effects=_effects(assessment),
         quality=quality(evidence.card or {}),
         generator_dir=evidence.generator_dir,
+        listed=listing.chosen(assessment),
+        gaps=listing.in_gaps(assessment, evidence.refs[: len(marked)], gaps),
     )
 
 

@@ -27,7 +27,7 @@ VERDICTS: Mapping[Verdict, Term] = {
         "The model uses it and there are signs that it has nothing to do with the task. "
         "An expert should look.",
     ),
-    "genuine": Term("Genuine-looking", "The model uses it and nothing suggests that it should not."),
+    "genuine": Term("Genuine-looking", "The model uses it and too little speaks against it."),
     "not_relied_on": Term(
         "Not relied on", "It is in the library, but the model's answers do not depend on it."
     ),
@@ -84,8 +84,8 @@ def number(value: float) -> str:
 
 
 def score(value: float) -> str:
-    """Write a score between 0 and 1."""
-    return f"{value:.2f}"
+    """Write a score between 0 and 1; only a whole 1 is written as 1."""
+    return "> 0.99" if 0.995 <= value < 1 else f"{value:.2f}"
 
 
 def percent(share: float) -> str:
@@ -115,6 +115,11 @@ def times(log_odds: float) -> str:
 def interval(effect: Effect) -> str:
     """Write an effect's interval."""
     return f"{change(effect.low)} to {change(effect.high)}"
+
+
+def beyond(effect: Effect) -> str:
+    """Write an effect with its interval: ``\u22120.13 (\u22120.32 to 0.05)``."""
+    return f"{change(effect.estimate)} ({interval(effect)})"
 
 
 def window(box: tuple[int, ...]) -> str:
@@ -170,18 +175,34 @@ def _leaning(assessment: Assessment) -> str:
         leans = f"goes by a property of the whole picture: {properties.carriers_have(assessment)}"
     if wanted is None:
         return f"The model {leans}."
-    entries = "pictures that carry it" if whole else "entries"
-    share = percent(assessment.classes[wanted])
-    return (
-        f"When the model answers \u201c{wanted}\u201d it {leans} ({share} of the {entries} have this answer)."
+    return f"The model {leans}. {_answers(assessment, 'pictures that carry it' if whole else 'entries')}"
+
+
+def _answers(assessment: Assessment, entries: str) -> str:
+    """Say what is answered where the facet shows; a second answer where the first is not most of them."""
+    (wanted, often), *others = sorted(assessment.classes.items(), key=lambda one: -one[1])
+    said = (
+        f"Where it shows, the answer is most often \u201c{wanted}\u201d ({percent(often)} of the {entries})"
     )
+    if often < 0.5 and others:
+        said += f", then \u201c{others[0][0]}\u201d ({percent(others[0][1])})"
+    return f"{said}."
+
+
+#: Below this part an answer is not that of most, and the next is named too.
+_MOST = 0.5
+#: Sign to the sign that says the same of less.
+_NARROWER: Mapping[str, str] = {"corner_lock": "position_lock"}
 
 
 def _signs(assessment: Assessment) -> list[str]:
     """Say what argues most for an artefact, where the verdict is one."""
     if assessment.verdict not in ("confirmed", "suspected"):
         return []
-    strongest = [one.says for one in case_of(assessment, FUSION).artefact[:3]]
+    found = case_of(assessment, FUSION).artefact
+    names = {one.name for one in found}
+    # To keep to one place is to keep to it or to its mirror images: said once.
+    strongest = [one.says for one in found if _NARROWER.get(one.name) not in names][:3]
     said = "; ".join(one[0].lower() + one[1:].rstrip(".") for one in strongest)
     return [f"Signs that it has nothing to do with the task: {said}."] if said else []
 
@@ -190,8 +211,7 @@ def _changed(edit: str, verb: str, preposition: str, effect: Effect) -> str:
     """Say what an edit does to the answer; an interval that holds 0 is no effect."""
     if effect.low <= 0:
         return f"{edit} has no measurable effect of that kind ({interval(effect)})."
-    size = f"{change(effect.estimate)} ({interval(effect)})"
-    return f"{edit} {verb} {size} {preposition} the probability of that answer."
+    return f"{edit} {verb} {beyond(effect)} {preposition} the probability of that answer."
 
 
 def _plain(value: object) -> str:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from foveal.errors import EnvironmentFault, UsageError
 from foveal_audit.bundle.manifest import read_manifest, verify_manifest
-from foveal_audit.bundle.schema import Findings
-from foveal_audit.bundle.worklist import COLUMNS, WORKLIST, Order
+from foveal_audit.bundle.schema import Findings, Signal
+from foveal_audit.bundle.worklist import COLUMNS, WORKLIST, Order, worklist_csv
 from foveal_audit.bundle.writing import generator_folder, write_bundle
 
 DOCUMENTS = {"report.html": lambda result: f"<p>{result.findings.summary.headline}</p>"}
@@ -55,12 +55,29 @@ def test_the_folder_is_laid_out_as_designed(result, tmp_path):
 def test_the_worklist_is_in_the_bundle_and_in_its_manifest(result, tmp_path):
     (gap,) = result.findings.gaps
     out = write(replace(result, worklist=[Order(gap, 305, 2)]), tmp_path / "bundle")
-    (row,) = csv.DictReader((out / WORKLIST).read_text().splitlines())
-    assert (row["gap"], row["needed"], row["has"], row["action"]) == (gap.id, "305", "2", "acquire")
+    mark, row = csv.DictReader((out / WORKLIST).read_text().splitlines())
+    (artefact,) = result.findings.artefacts
+    assert (mark["finding"], mark["kind"], mark["action"]) == (artefact.id, "artefact", "mask")
+    assert (mark["needed"], mark["has"], mark["mask"]) == ("", "331", "0 62 34 96")
+    assert mark["what"] == "answer spiculated; suspected"
+    strongest = sorted(artefact.entries, key=lambda one: -one.activation)[:3]
+    assert mark["like"].split() == [one.sample for one in strongest]
+    assert (row["finding"], row["needed"], row["has"], row["action"]) == (gap.id, "305", "2", "acquire")
     assert row["like"].split() == gap.samples[:3]
     (out / WORKLIST).write_text((out / WORKLIST).read_text().replace("305", "35"))
     assert verify_manifest(out) == ["worklist.csv: altered"]
-    assert (write(result, tmp_path / "none") / WORKLIST).read_text() == ",".join(COLUMNS) + "\n"
+    assert worklist_csv([]) == ",".join(COLUMNS) + "\n"
+
+
+def test_a_property_is_evened_out_and_a_gap_that_nothing_explains_is_told(result):
+    one = result.findings.artefacts[0].model_copy(
+        update={"signals": {"property_ubiquity": Signal(value=0.5)}, "classes": {}, "verdict": "confirmed"}
+    )
+    gap = result.findings.gaps[0].model_copy(update={"explained_by": {}})
+    whole, row = csv.DictReader(worklist_csv([Order(gap, 5, 0)], [one]).splitlines())
+    told = ("property", "even_out", "", "confirmed")
+    assert (whole["kind"], whole["action"], whole["mask"], whole["what"]) == told
+    assert row["what"] == gap.statement
 
 
 def test_equal_audits_give_equal_bundles(make_result, tmp_path):

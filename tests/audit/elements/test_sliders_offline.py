@@ -56,6 +56,22 @@ def test_pictures_change_while_dragging_and_are_exact_on_release(opened):
     assert np.array_equal(opened.pixels(), frame_at(opened.sliders("one.z")))
 
 
+def test_a_release_between_two_pictures_says_where_it_went(opened):
+    drag(opened.page, 0, (0.7,))
+    opened.page.mouse.up()
+    told = opened.page.locator("foveal-sliders .said").inner_text()
+    shown = opened.page.locator("foveal-sliders output").first.inner_text()
+    assert told.startswith("There is no picture at ")
+    assert told.endswith(f"; the nearest of {opened.sliders('one.told.steps')} stored ones is at {shown}.")
+    opened.page.get_by_role("button", name="Reset").click()
+    assert opened.page.locator("foveal-sliders .said").inner_text() == ""
+
+
+def test_the_whole_latent_can_be_read(opened):
+    sizes = "one => [one.scrollWidth - one.clientWidth, one.scrollHeight - one.clientHeight]"
+    assert max(opened.page.locator("foveal-sliders .vector").evaluate(sizes)) <= 0
+
+
 def test_a_blend_is_the_weighted_mean_of_the_nodes_round_it(opened, lattice):
     """Held against a naive sum over all 625 nodes."""
     nodes, rng = lattice.nodes, np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from planted import ShapesNet, audited
 from synthetic_library import make_samples, make_windows, noise_crop, stripes_crop
 
-from foveal_audit.gaps.finding import find_gaps
+from foveal_audit.gaps.finding import Gap, _spread, find_gaps
 from foveal_audit.gaps.stating import state_gap
 from foveal_audit.windows import Evidence
 
@@ -87,7 +87,7 @@ def test_a_gap_as_a_finding(model):
     windows, samples = scene(0, strange=36)
     evidence = Evidence(samples, windows, {}, {})
     (gap,) = find_gaps(windows, samples, model, 0).found
-    stated = state_gap(gap, evidence, model.sha256)
+    stated = state_gap(gap, evidence, model.sha256, ("round",))
     assert (stated.gap, stated.action, stated.verdict) == ("uncovered_group", "acquire", "suspected")
     count = len(gap.members)
     assert (
@@ -96,6 +96,34 @@ def test_a_gap_as_a_finding(model):
     )
     assert stated.samples == [f"s{member:04}" for member in gap.members]
     assert set(stated.nearest_training) <= set(samples.names[:TRAINING].tolist())
-    assert stated.reasons[1] == "The model sorts them into 1 classes."
+    assert stated.reasons[0].startswith("A classifier that never saw them sets them apart from training, by ")
+    assert stated.reasons[0].endswith(f"is found with probability {gap.p:.2g}.")
+    assert stated.reasons[1] == f"The model answers them with 'round' ({count})."
     other = state_gap(gap, evidence, "e" * 64)
     assert other.id != stated.id
+
+
+def test_the_first_windows_show_as_many_samples_as_there_are():
+    rows, owner = np.array([5, 3, 4, 0, 1, 2]), np.array([7, 7, 8, 8, 9, 9])
+    assert _spread(rows, owner).tolist() == [5, 3, 0, 4, 1, 2]
+    assert _spread(rows[:0], owner).tolist() == []
+
+
+def test_a_group_names_its_classes_and_what_of_training_looks_alike():
+    samples = make_samples(["training"] * 3 + ["production"] * 40)
+    samples.predicted[3:] = [0] * 3 + [1] * 30 + [2, 3, 4, 5, 6, 6, 6]
+    members = np.arange(3, 43)
+    nothing, windows = np.zeros(0, np.int64), make_windows([noise_crop(np.random.default_rng(0))])
+    seen = Gap(members, nothing, nothing, "intensity", "under_represented", 1.0, 1, 0.02, {})
+    told = state_gap(seen, Evidence(samples, windows, {}, {}), "f" * 64, ("a", "b")).reasons
+    assert told[:2] == [
+        (
+            "A classifier that never saw them sets them apart from training, by the description 'intensity': "
+            "1 training sample looks like them. Among held-out training samples a group that stands out so "
+            "clearly is found with probability 0.02."
+        ),
+        (
+            "The model answers them with 'b' (30), 'a' (3), class 6 (3), class 2 (1), class 3 (1) and 2 more "
+            "classes."
+        ),
+    ]

@@ -51,11 +51,13 @@ def test_the_largest_share_comes_first():
         "0",
         "0.5",
         "site = D",
+        "",
         "s0110 s0111 s0112",
         "s0000",
     ]
     assert stated[1][0].reasons[-1] == (
-        "About 90 more samples like them close the gap (training holds 0): see worklist.csv."
+        "About 90 more samples like them close the gap (training holds 0), so that training holds as large a "
+        "part of them as production does, and at least 20: see worklist.csv."
     )
 
 

@@ -55,6 +55,19 @@ def test_a_suspect_with_everything_against_it():
     assert against == []
 
 
+def test_a_tie_to_metadata_says_with_which_value_it_goes():
+    one = assessment(conditional_association__site=0.48, conditional_association__date=0.2)
+    said = {"site": "75% of the training pictures that show it have '{B}', 33% of the others"}
+    why = reasons(one, measured_of(one), "suspected", "spiculated", said)
+    assert why[3:5] == [
+        (
+            "It goes with 'site' even within one class (Cramer's V 0.48): of those answered 'spiculated', "
+            "75% of the training pictures that show it have '{B}', 33% of the others."
+        ),
+        "It goes with 'date' even within one class (Cramer's V 0.20).",
+    ]
+
+
 def test_where_nothing_was_found_it_says_what_would_have_been():
     found = assessment(removal=0.0, removal_low=-0.1)
     paste = Effect(estimate=0.0, low=-0.05, high=0.05, pairs=64)

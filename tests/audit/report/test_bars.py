@@ -16,6 +16,7 @@ def test_a_bar_by_hand():
     effect = Effect(estimate=0.5, low=0.25, high=0.75, controls=0.0)
     drawn = bar(effect, (0.0, 1.0))
     assert (drawn.zero, drawn.left, drawn.width, drawn.estimate, drawn.control) == (0, 25, 50, 50, 0)
+    assert drawn.ends == (0.0, 1.0)
 
 
 def test_without_a_control_none_is_drawn():

@@ -1,5 +1,6 @@
 """The report's files in a bundle: the page is rendered once, and paper may be missing."""
 
+import json
 import sys
 from dataclasses import replace
 
@@ -8,7 +9,8 @@ import pytest
 from foveal_audit.bundle.manifest import read_manifest, verify_manifest
 from foveal_audit.bundle.writing import MISSING, write_bundle
 from foveal_audit.report import documents as room
-from foveal_audit.report.documents import PAGE, PAPER, documents
+from foveal_audit.report.documents import PAGE, PAPER, RATES, documents
+from foveal_audit.report.error_rates import measured_rates, read_rates
 
 
 @pytest.fixture
@@ -33,7 +35,8 @@ def test_both_are_in_the_bundle_and_its_manifest_and_the_page_is_rendered_once(r
     out = write_bundle(result, tmp_path / "bundle", documents=documents())
     assert quick == [PAGE, PAPER]
     assert (out / PAPER).read_bytes() == b"%PDF " + (out / PAGE).read_bytes()
-    assert {PAGE, PAPER} <= set(read_manifest(out).files)
+    assert {PAGE, PAPER, RATES} <= set(read_manifest(out).files)
+    assert read_rates(json.loads((out / RATES).read_text("utf-8"))) == measured_rates()
     assert verify_manifest(out) == []
     (out / PAPER).write_bytes(b"%PDF other")
     assert verify_manifest(out) == [f"{PAPER}: altered"]

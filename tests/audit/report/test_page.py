@@ -248,7 +248,7 @@ def test_every_picture_says_what_it_shows(made):
     assert len(alts) == 5
     assert alts[0] == (
         f"Suspected reliance {one.id}, facet 0 of contribution:12, mostly answered \u201cspiculated\u201d: "
-        "4 crops with the model's evidence outlined."
+        "2 crops with the model's evidence outlined."
     )
 
 
@@ -305,9 +305,17 @@ def test_numbered_crops_are_traced_to_their_samples(made):
         assert f"{ref.sample} {ref.source}, rows {ref.window[0]}\u2013{ref.window[2]}" in read.words
 
 
+def test_words_are_explained_after_the_contents(made):
+    html = made[1]
+    terms = html[html.index('<aside class="terms"') : html.index("</aside>")]
+    for word in ("Entry", "Unit", "Facet", "Activation", "p, q", "Lock", "Fingerprint, chain"):
+        assert f"<dt>{word}</dt>" in terms
+    assert html.index("</nav>") < html.index('<aside class="terms"') < html.index('id="artefacts"')
+
+
 def test_a_long_worklist_is_cut_and_says_so(made):
     _, _, read = made
-    assert "and 37 more in findings.json" in read.words
+    assert "and 56 more in coverage.csv, column gap_group" in read.words
 
 
 def test_equal_audits_give_equal_pages(make_result):
@@ -372,19 +380,57 @@ def test_facets_of_signals_and_volumes_have_no_place_in_a_plane(made):
     assert "points 3\u201340" in read.words
 
 
-def test_many_findings_shrink_to_text_on_the_first_page(made):
-    result, _, _ = made
-    base = result.facets[0]
-    many = [
-        base.assessment.model_copy(update={"id": make_id("A", "m", "fc1:1", i), "facet": i}) for i in range(8)
-    ]
+def with_findings(result, count, apart):
+    """Make an audit of the same finding by several units, on the same samples or each on its own."""
+    base, many = result.facets[0], []
+    for i in range(count):
+        entries = [
+            one.model_copy(update={"sample": f"{one.sample} {i if apart else 0}"})
+            for one in base.assessment.entries
+        ]
+        own = {"id": make_id("A", "m", f"fc1:{i}", i), "feature": f"fc1:{i}", "entries": entries}
+        many.append(base.assessment.model_copy(update=own))
     fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
-    findings = Findings.of(many, result.findings.gaps, **fields)
-    evidence = [FacetEvidence(**vars(base) | {"assessment": one}) for one in many]
-    html = render_page(AuditResult(findings, evidence))
+    findings = Findings.of([*many, result.facets[1].assessment], result.findings.gaps, **fields)
+    return AuditResult(findings, [FacetEvidence(**vars(base) | {"assessment": one}) for one in many])
+
+
+def test_many_details_shrink_to_text_on_the_first_page(made):
+    html = render_page(with_findings(made[0], 8, apart=True))
     verdict = html[: html.index('id="artefacts"')]
-    assert "8 artefacts suspected" in verdict
+    assert "Reliance suspected on 8 details; 1 training-set gap" in verdict
     assert "<img" not in verdict
+
+
+def test_what_many_units_found_is_one_detail(made):
+    result = with_findings(made[0], 8, apart=False)
+    html = render_page(result)
+    first = html[html.index("<header") : html.index("</header>") + len("</header>")]
+    section = html[html.index('<section id="artefacts"') : html.index('<section id="gaps"')]
+    verdict, section = Reader(first).words, Reader(section).words
+    assert first.count("<img") == 1
+    assert verdict.count("An expert should look at the crops") == 1
+    assert "One detail, top right corner, found by 8 units (8 suspected)." in verdict
+    assert "It lies in rows 0\u201334, columns 62\u201396." in verdict
+    assert "findings.json counts: 8 artefacts suspected, 1 training-set gap." in verdict
+    for number, one in enumerate(result.findings.artefacts, 1):
+        assert f"1.{number} suspected, {one.feature} / 0: reliance 0.87" in verdict
+        assert f"1.{number} Suspected reliance {one.id}" in section
+    assert section.count("What to do about 1.1 to 1.8") == 1
+    assert section.count("As said under 1.1: it is the same detail.") == 7
+    assert section.count("A random 120 of 435 are listed.") == 8
+
+
+def test_other_facets_say_where_the_same_places_are_findings(made):
+    result = made[0]
+    mark = result.facets[0].assessment
+    own = {"id": "A-0000ef01", "verdict": "undecidable", "classes": {"smooth": 1.0}}
+    fields = result.findings.model_dump(exclude={"assessments", "findings", "summary", "schema_version"})
+    findings = Findings.of([mark, mark.model_copy(update=own)], [], **fields)
+    assert (
+        "Shows the same places as 1.1, on 120 of the 120 samples that both list; here for the answer "
+        "\u201csmooth\u201d." in Reader(render_page(AuditResult(findings))).words
+    )
 
 
 def test_colour_and_transparent_crops(made):
@@ -466,7 +512,7 @@ def test_a_property_is_shown_as_whole_pictures_and_as_what_is_carried_over(made,
     read = Reader(render_page(with_property(made[0], facet, rim)))
     alts = [image["alt"].partition(": ")[2] for image in read.all("img")]
     assert alts == [
-        "4 whole pictures with this property.",
+        "2 whole pictures with this property.",
         "12 whole pictures as recorded.",
         "what the experiment carries over, of the same pictures.",
     ]
@@ -523,6 +569,9 @@ def test_the_audit_says_how_often_it_errs(made):
         assert f"{rate.found} of {rate.total} {wording.percent(rate.share)}" in read.words
     for name, value in rates.provenance:
         assert f"{name}: {value}" in read.words
+    missed = rates.rates["artefacts"].total - rates.rates["artefacts"].found
+    assert f"{missed} of {rates.rates['artefacts'].total} planted marks were missed" in read.words
+    assert f"counted over all models {rates.false_groups} in {rates.models} models" in read.words
 
 
 def test_the_report_says_where_its_evidence_is_asked_for_and_leaves_room_to_sign(made):

@@ -18,8 +18,8 @@ def test_the_statement_speaks_of_whole_pictures(facet, rim):
         ),
     )
     assert wording.statement(one) == (
-        "When the model answers \u201cdisc\u201d it goes by a property of the whole picture: "
-        "little brightness along the rim (100% of the pictures that carry it have this answer). "
+        "The model goes by a property of the whole picture: little brightness along the rim. "
+        "Where it shows, the answer is most often \u201cdisc\u201d (100% of the pictures that carry it). "
         "Taking it away from its pictures takes 0.40 (0.30 to 0.50) off the probability of that answer. "
         "Carrying it over to other pictures adds 0.20 (0.10 to 0.30) to the probability of that answer."
     )

@@ -15,13 +15,19 @@ def test_a_card_in_sentences():
         "notes": ["Only 11 crops were held out: the figures are rough."],
     }
     assert quality(card) == [
-        "Learned from 331 crops.",
-        "The variants cover 74% of crops that were held out.",
-        "A classifier tells them from real ones in 55% of cases (chance: 50%).",
-        "They excite the unit 0.98 times as often as real crops do.",
-        "0% of them look like a crop it learned from.",
-        "Only 11 crops were held out: the figures are rough.",
+        (
+            "A sketch, learned from 331 crops: it covers 74% of crops that were held out, a classifier tells "
+            "its pictures from real ones in 55% of cases, 0% are near-copies of a crop it learned from."
+        ),
+        "Warnings: card.json.",
     ]
+
+
+def test_a_generator_of_which_its_card_warns_of_nothing_is_usable():
+    assert quality({"n_train": 1, "coverage": 0.9, "notes": []}) == [
+        "Usable, learned from 1 crop: it covers 90% of crops that were held out."
+    ]
+    assert quality({"notes": ["Nothing could be measured."]}) == ["A sketch; its card.json says why."]
 
 
 def test_what_was_not_measured_is_not_said():

@@ -5,6 +5,7 @@ import pytest
 from foveal_audit.bundle.schema import Effect, Effects, Signal
 from foveal_audit.judgement.fusion import FUSION
 from foveal_audit.judgement.verdict import THRESHOLDS
+from foveal_audit.report.error_rates import measured_rates
 from foveal_audit.report.reasoning import Rule, why
 
 RULE = Rule(THRESHOLDS, FUSION)
@@ -15,7 +16,12 @@ ALONE = "The model uses it: it alone moves the answer of other pictures."
 IRRELEVANT = (
     "It seems to have nothing to do with the task: irrelevance 0.90, where 0.80 is needed for a finding."
 )
-RATE = "It is hardly a chance find: of all facets as clear as this, 1.0% would be false ones."
+CLEAN = measured_rates().rates["clean"]
+RATE = (
+    "It is hardly a chance find: of all facets as clear as this, 1.0% would be there by chance (q). Chance "
+    f"is not the only way to err: where the truth was planted, the audit flagged something in {CLEAN.found} "
+    f"of {CLEAN.total} clean models."
+)
 
 
 def effects(removal=SURE, paste=SURE, mediation=SURE):
@@ -67,10 +73,46 @@ def test_what_is_not_relied_on(facet):
     one = facet({}, verdict="not_relied_on", effects=effects(NONE, NONE))
     assert why(one, RULE) == [
         (
-            "No experiment moved the answer by 0.05 of its probability, which is the least that counts as "
-            "use (reliance 0.00)."
+            "No experiment showed that it supports the answer by 0.05 of its probability, which is the least "
+            "that counts as use: removal 0.01 (\u22120.10 to 0.10); paste 0.01 (\u22120.10 to 0.10)."
         )
     ]
+
+
+def test_an_effect_below_zero_is_told_with_its_control(facet):
+    removal = Effect(estimate=-0.13, low=-0.32, high=0.05, controls=0.18)
+    small = Effect(estimate=0.0, low=-0.01, high=0.01, controls=0.04)
+    one = facet({}, verdict="not_relied_on", effects=effects(removal, small))
+    assert why(one, RULE)[0].partition(": ")[2] == (
+        "removal \u22120.13 (\u22120.32 to 0.05), where the control itself moved the answer by 0.18; "
+        "paste 0.00 (\u22120.01 to 0.01)."
+    )
+    rim = facet(
+        {"property_ubiquity": 0.6}, verdict="not_relied_on", effects=effects(None, small, mediation=None)
+    )
+    assert why(rim, RULE)[0].endswith("use: carried over 0.00 (\u22120.01 to 0.01).")
+
+
+def test_what_its_controls_do_and_what_it_goes_with_is_in_the_main_text(facet):
+    signals = {"control_scrambled": 0.75, "paste_elsewhere": 0.1, "control_plain": 0.9}
+    tied = "It goes with 'site' even within one class (Cramer's V 0.50)."
+    one = facet(signals, verdict="confirmed", effects=effects(), reasons=["Other.", tied])
+    told = why(one, RULE)
+    assert told[1] == (
+        "Its colours and grain count more than its shape: without its shape 75% of the effect is left. "
+        "Its place counts: pasted at a random place it keeps 10% of the effect."
+    )
+    assert told[3] == tied
+    plain = facet({"control_scrambled": 0.4, "paste_elsewhere": 0.9}, verdict="confirmed", effects=effects())
+    assert len(why(plain, RULE)) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.994, "irrelevance 0.99,"), (0.9951, "irrelevance > 0.99,"), (1.0, "irrelevance 1.00,")],
+)
+def test_almost_one_is_not_written_as_one(facet, value, text):
+    assert text in why(facet({}, irrelevance=value, effects=effects()), RULE)[1]
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,23 @@ def test_what_a_sign_does_to_the_odds(log_odds, text):
 def test_the_strongest_signs_are_named_and_controls_are_no_signs(facet):
     signals = {name: Signal(value=1.0, p=0.001) for name in ("border", "control_blurred", "corner_lock")}
     assert wording.statement(facet({}, signals=signals)).endswith(
-        "Signs that it has nothing to do with the task: it keeps to the same place, or to places that mirror "
-        "each other; it lies nearer to the edge of the picture than 100% of other details."
+        "Signs that it has nothing to do with the task: it keeps to one place or to its mirror images "
+        "(corners, for example); it lies nearer to the edge of the picture than 100% of other details."
+    )
+
+
+def test_a_place_is_claimed_once(facet):
+    signals = {name: Signal(value=1.0, p=0.001) for name in ("corner_lock", "position_lock")}
+    assert wording.statement(facet({}, signals=signals)).endswith(
+        "nothing to do with the task: it keeps to the same place in the picture."
+    )
+
+
+def test_an_answer_that_most_do_not_have_is_told_with_the_next(facet):
+    assert wording.statement(facet({}, classes={"a": 0.39, "b": 0.43, "c": 0.18})) == (
+        "The model leans on a recurring detail. "
+        "Where it shows, the answer is most often \u201cb\u201d (43% of the entries), "
+        "then \u201ca\u201d (39%)."
     )
 
 
@@ -132,8 +147,8 @@ def test_the_statement_says_answer_effects_and_signs(facet):
         )
     )
     assert text == (
-        "When the model answers \u201cmalignant\u201d it leans on a recurring detail "
-        "(90% of the entries have this answer). "
+        "The model leans on a recurring detail. "
+        "Where it shows, the answer is most often \u201cmalignant\u201d (90% of the entries). "
         "Painting it over takes 0.40 (0.30 to 0.50) off the probability of that answer. "
         "Putting it into other images adds 0.20 (0.10 to 0.30) to the probability of that answer. "
         "Signs that it has nothing to do with the task: it keeps to the same place in the picture."
