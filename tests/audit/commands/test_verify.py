@@ -42,7 +42,7 @@ def test_an_intact_bundle(run, bundle):
     assert outcome.exit_code == 0
     lines = outcome.output.splitlines()
     assert lines[0] == f"intact  {bundle}"
-    assert lines[1] == "  4 files, 5 verdicts derived again"
+    assert lines[1] == "  5 files, 5 verdicts derived again"
     assert lines[2].endswith(", first of its chain")
     assert lines[3] == "  not signed"
 
@@ -71,7 +71,7 @@ def test_json(run, bundle):
         "bundle": str(bundle),
         "intact": True,
         "problems": [],
-        "files": 4,
+        "files": 5,
         "chain": manifest["chain"],
         "previous": None,
         "signed_by": None,
