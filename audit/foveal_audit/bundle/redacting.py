@@ -29,7 +29,7 @@ from foveal_audit.bundle.writing import COVERAGE, FINDINGS, GENERATORS
 RETRAIN = "retrain.json"
 #: Files of a generator that show real crops.
 SHEETS = ("samples.png",)
-#: Files of a bundle that show none, or are cleaned; the audit's own error rates speak of made-up samples alone.
+#: Files of a bundle that show none, or are cleaned; error rates speak of made-up samples alone.
 _KEPT = {FINDINGS, COVERAGE, MANIFEST, REDACTIONS, "error_rates.json"}
 _WINDOWS = "contribution"
 _WHY = "samples were erased from the library"
