@@ -1,7 +1,7 @@
 """How long people wait: sliders offline and live, and an explorer of 100,000 entries, in a real Chromium.
 
     python tests/benchmarks/explorer_latency.py                      # makes the library first, half a minute
-    python tests/benchmarks/explorer_latency.py --keep /var/tmp/wide # made once, asked again
+    python tests/benchmarks/explorer_latency.py --keep FOLDER        # made once, asked again
     python tests/benchmarks/explorer_latency.py --bundle BUNDLE      # sliders of a real audit too
 
 Browser and server share this machine. The explorer is `foveal explore`, a process of its own, over a library
