@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 
 Colours = NDArray[np.uint8]
 
@@ -31,12 +31,19 @@ def evidence(values: NDArray[np.floating]) -> Colours:
     return colours
 
 
-def display(pixels: Pixels) -> Colours:
-    """Make 8-bit colour (H, W, 3) for the eye; 16-bit values are stretched over what the sample uses."""
-    colour = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels[..., :3]
-    if colour.dtype == np.uint8:
-        return colour.astype(np.uint8)
-    values = colour.astype(np.float64)
-    low, high = np.percentile(values, (0.5, 99.5))
-    stretched: Colours = np.rint(np.clip((values - low) / max(high - low, 1), 0, 1) * 255).astype(np.uint8)
-    return stretched
+def display(pixels: Values) -> Colours:
+    """Make 8-bit colour (H, W, 3) for the eye: the first three channels, or the first where there are fewer.
+
+    Values of more than 8 bits are stretched over what the sample uses.
+    """
+    colour = np.repeat(pixels[..., :1], 3, axis=2) if pixels.shape[2] < 3 else pixels[..., :3]
+    return colour.astype(np.uint8) if colour.dtype == np.uint8 else stretched(colour, (0.5, 99.5))
+
+
+def stretched(values: Values, percentiles: tuple[float, float]) -> Colours:
+    """Bring values of any type to 8 bits, so that what lies between two percentiles is told apart."""
+    wide = values.astype(np.float64)
+    low, high = np.percentile(wide, percentiles)
+    least = 1.0 if values.dtype.kind in "iu" else np.finfo(np.float32).tiny
+    eight: Colours = np.rint(np.clip((wide - low) / max(high - low, least), 0, 1) * 255).astype(np.uint8)
+    return eight

@@ -48,7 +48,7 @@ class Scale:
 
 
 def with_legend(
-    picture: Image.Image, scale: Scale, lines: Sequence[str], *, zoom: int = 1, stamp: str = ""
+    picture: Image.Image, scale: Scale, lines: Sequence[str], *, zoom: int | None = 1, stamp: str = ""
 ) -> Image.Image:
     """Put texts, the scale and a length bar below a picture, and a stamp above it.
 
@@ -57,7 +57,8 @@ def with_legend(
     lines
         Paragraphs, wrapped to the picture's width.
     zoom
-        How many pixels of the picture one of the sample takes.
+        How many pixels of the picture one of the sample takes; None where the picture has an axis of its own
+        and needs no length bar.
     stamp
         A warning that must not be missed.
     """
@@ -68,7 +69,8 @@ def with_legend(
     top = above + picture.height + _MARGIN
     ramp = top + _LINE * len(texts)
     drawn = not scale.flat
-    whole = Image.new("RGB", (picture.width, ramp + (_RAMP + 26 if drawn else 0) + 28), PAPER)
+    length = _MARGIN if zoom is None else 28
+    whole = Image.new("RGB", (picture.width, ramp + (_RAMP + 26 if drawn else 0) + length), PAPER)
     whole.paste(picture, (0, above))
     draw = ImageDraw.Draw(whole)
     _stamp(draw, stamp, width)
@@ -76,7 +78,8 @@ def with_legend(
         draw.text((_MARGIN, top + _LINE * number - 2), line, fill=INK, font=letters)
     if drawn:
         _draw_ramp(whole, scale, ramp + 2)
-    _draw_length(draw, whole.size, zoom)
+    if zoom is not None:
+        _draw_length(draw, whole.size, zoom)
     return whole
 
 

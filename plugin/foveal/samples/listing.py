@@ -10,6 +10,7 @@ from pathlib import Path
 from foveal.errors import UsageError, nearest
 from foveal.records import SOURCES, Source
 from foveal.samples.images import SUFFIXES
+from foveal.samples.kinds import Kind
 
 #: Columns of a manifest with a meaning of their own; every other column is metadata.
 COLUMNS = ("path", "label", "source")
@@ -40,41 +41,53 @@ class SampleFile:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def list_samples(data: Path) -> list[SampleFile]:
+def list_samples(data: Path, kind: Kind | None = None) -> list[SampleFile]:
     """List the samples of a data set, in a fixed order.
 
-    A folder gives its image files (known by suffix, hidden ones left out) sorted by name; the first
-    sub-folder on a file's way is its label, files at the top have none. A file is read as a CSV manifest
-    with a ``path`` column (relative to the manifest), optional ``label`` and ``source``; its rows keep
-    their order.
+    A folder gives the files of its kind of sample (images where none is given), known by suffix, hidden ones
+    left out, sorted by name; the first sub-folder on a file's way is its label, files at the top have none. A
+    file is read as a CSV manifest with a ``path`` column (relative to the manifest), optional ``label`` and
+    ``source``; its rows keep their order.
 
     Raises
     ------
     UsageError
-        If `data` is missing, holds no image, or the manifest is wrong (the row is named).
+        If `data` is missing, holds no such file, or the manifest is wrong (the row is named).
     """
     if data.is_dir():
-        return _list_folder(data)
+        return _list_folder(data, kind.suffixes if kind else SUFFIXES)
     if data.is_file():
-        return list(_read_manifest(data))
+        return list(_read_manifest(data, folders=kind is not None and kind.folders))
     raise UsageError(f"Data '{data}' does not exist", "Give a folder of images or a CSV manifest")
 
 
-def _list_folder(folder: Path) -> list[SampleFile]:
+def _list_folder(folder: Path, suffixes: frozenset[str]) -> list[SampleFile]:
     names = sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_image(path, folder)
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if _is_sample(path, folder, suffixes)
     )
     if not names:
-        raise UsageError(
-            f"Folder '{folder}' holds no image",
-            "Give a folder with images, or with one sub-folder of images per class",
-        )
+        raise _empty(folder, suffixes)
     return [SampleFile(name, (folder / name).resolve(), _folder_label(name)) for name in names]
 
 
-def _is_image(path: Path, folder: Path) -> bool:
+def _empty(folder: Path, suffixes: frozenset[str]) -> UsageError:
+    """Say what a folder lacks: images in one word, other kinds by their suffixes."""
+    if suffixes >= SUFFIXES:
+        return UsageError(
+            f"Folder '{folder}' holds no image",
+            "Give a folder with images, or with one sub-folder of images per class",
+        )
+    return UsageError(
+        f"Folder '{folder}' holds no file of {', '.join(sorted(suffixes))}",
+        "Give a folder with samples, or with one sub-folder of samples per class",
+    )
+
+
+def _is_sample(path: Path, folder: Path, suffixes: frozenset[str]) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.suffix.lower() in SUFFIXES and path.is_file()
+    return not hidden and path.name.lower().endswith(tuple(suffixes)) and path.is_file()
 
 
 def _folder_label(name: str) -> str | None:
@@ -82,11 +95,11 @@ def _folder_label(name: str) -> str | None:
     return first if separator else None
 
 
-def _read_manifest(manifest: Path) -> Iterator[SampleFile]:
+def _read_manifest(manifest: Path, *, folders: bool) -> Iterator[SampleFile]:
     seen: dict[tuple[str, str], int] = {}
     number = 1
     for number, row in enumerate(_rows(manifest), start=2):
-        sample = _sample_of(manifest, number, row)
+        sample = _sample_of(manifest, number, row, folders=folders)
         key = (sample.name, sample.source or "")
         if key in seen:
             raise UsageError(
@@ -131,14 +144,14 @@ def _check_columns(manifest: Path, columns: list[str]) -> None:
         )
 
 
-def _sample_of(manifest: Path, number: int, row: dict[str, str]) -> SampleFile:
+def _sample_of(manifest: Path, number: int, row: dict[str, str], *, folders: bool) -> SampleFile:
     name = row["path"].strip()
     if not name:
         raise UsageError(
             f"Manifest '{manifest}' row {number} has an empty 'path'", "Name the row's file or delete it"
         )
     path = manifest.parent / name
-    if not path.is_file():
+    if not (path.is_file() or (folders and path.is_dir())):
         raise UsageError(
             f"Manifest '{manifest}' row {number}: file '{name}' does not exist",
             "Write paths relative to the manifest",

@@ -24,8 +24,8 @@ class Outlined(Protocol):
     """An object to be outlined and boxed."""
 
     @property
-    def window(self) -> tuple[int, int, int, int]:
-        """y0, x0, y1, x1 in the sample's pixels."""
+    def window(self) -> tuple[int, ...]:
+        """All starts, then all ends (y0, x0, y1, x1 of an image) in the sample's steps."""
 
     @property
     def score(self) -> float:
@@ -37,7 +37,7 @@ class Outlined(Protocol):
 
     @property
     def mask(self) -> Mask:
-        """The object's pixels (H, W)."""
+        """The object's steps (*S)."""
 
 
 @dataclass(frozen=True)

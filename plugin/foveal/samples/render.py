@@ -67,15 +67,22 @@ def overlay(
 
 
 def draw_evidence(
-    pixels: Pixels, heat: NDArray[np.floating], regions: Sequence[Outlined], zoom: int, *, bold: bool = True
+    pixels: Pixels,
+    heat: NDArray[np.floating],
+    regions: Sequence[Outlined],
+    zoom: int,
+    *,
+    bold: bool = True,
+    scale: Scale | None = None,
 ) -> Image.Image:
     """Draw a sample with its map and objects, enlarged by a whole factor, without any legend.
 
-    Small pictures are not `bold`: their lines are thin, and labels hold numbers without scores.
+    Small pictures are not `bold`: their lines are thin, and labels hold numbers without scores. The colours'
+    scale is the map's own where none is given.
     """
     height, width = pixels.shape[0] * zoom, pixels.shape[1] * zoom
     sample = Image.fromarray(display(pixels)).resize((width, height), Image.Resampling.NEAREST)
-    scale = scale_of(heat)
+    scale = scale or scale_of(heat)
     if scale.flat:
         return sample
     large = _resize(heat, (height, width))

@@ -14,9 +14,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from foveal.errors import UsageError, nearest
+from foveal.records import Window
+from foveal.samples.formats import names_of, suffixes_of
 from foveal.samples.images import Pixels
-
-_RANGES = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+from foveal.samples.kinds import Kind
+from foveal.samples.pictures import FORMATS, as_sent, decode_picture
+from foveal.samples.windowing import Window as Levels
+from foveal.samples.windowing import read_window, to_unit
 
 #: Pillow's (ITU-R 601) weights of red, green and blue in grey.
 _LUMA = np.array([19595, 38470, 7471], dtype=np.float64) / 65536
@@ -34,12 +38,16 @@ class ImageTransform:
         Channels that the network takes; None leaves them as they are.
     mean, std
         One value per channel, or one for all.
+    window
+        Which values become 0 and 1, see :mod:`foveal.samples.windowing`; None for the whole range of their
+        type.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    window: Levels = None
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
@@ -52,11 +60,16 @@ class ImageTransform:
         if not all(value > 0 for value in self.std):
             raise UsageError(f"preprocess.std has the value {min(self.std)}", "Give values above 0")
 
-    def __call__(self, pixels: Pixels, name: str = "") -> Tensor:
+    @property
+    def kind(self) -> str:
+        """Name of the kind of samples."""
+        return "image"
+
+    def __call__(self, pixels: Pixels, name: str = "", spacing: tuple[float, ...] = ()) -> Tensor:  # noqa: ARG002
         """Turn pixels (H, W, C) into a float32 tensor (C, h, w).
 
-        Values are scaled by their type's maximum. Resizing is bilinear with antialiasing, as Pillow does it,
-        and does not keep the aspect.
+        Values are scaled by the window, or their type's maximum. Resizing is bilinear with antialiasing, as
+        Pillow does it, and does not keep the aspect.
 
         Raises
         ------
@@ -64,7 +77,7 @@ class ImageTransform:
             If the channels do not fit; names `name` and both counts.
         """
         fitted = self._fit_channels(pixels, name)
-        values = torch.from_numpy(fitted.astype(np.float32) / np.float32(_RANGES[pixels.dtype]))
+        values = torch.from_numpy(to_unit(fitted, self.window))
         tensor = values.permute(2, 0, 1).contiguous()
         if self.size is not None and tensor.shape[1:] != self.size:
             tensor = interpolate(
@@ -77,6 +90,27 @@ class ImageTransform:
         values = tensor.detach() * self._per_channel(self.std) + self._per_channel(self.mean)
         clipped: NDArray[np.float32] = values.clamp(0, 1).permute(1, 2, 0).contiguous().float().numpy()
         return clipped
+
+    def blank(self) -> Tensor | None:
+        """Give a tensor (1, C, h, w) of zeros, where the size is fixed."""
+        if self.size is None:
+            return None
+        named = max(len(self.mean), len(self.std))
+        channels = self.channels or (named if named > 1 else 3)
+        return torch.zeros(1, channels, *self.size)
+
+    def on_sample(
+        self,
+        map: NDArray[Any],  # noqa: A002 - the design's word
+        shape: tuple[int, ...] = (),  # noqa: ARG002 - resizing takes the whole sample, whatever its shape
+        spacing: tuple[float, ...] = (),  # noqa: ARG002
+    ) -> NDArray[Any]:
+        """Give the map (..., h, w): its axes are the sample's already."""
+        return map
+
+    def frame(self, shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Window:  # noqa: ARG002
+        """Give the whole sample (H, W, C)."""
+        return (0, 0, *shape[:2])
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> ImageTransform:
@@ -97,13 +131,17 @@ class ImageTransform:
             channels=None if channels is None else _whole(channels, "channels"),
             mean=_numbers(mapping.get("mean", [0.0]), "mean"),
             std=_numbers(mapping.get("std", [1.0]), "std"),
+            window=read_window(mapping.get("window")),
         )
 
     def to_mapping(self) -> dict[str, Any]:
         """Write the ``preprocess`` section; :meth:`from_mapping` reads it back."""
-        return {
+        stated = {
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
+        if self.window is None:  # as sections were written before there was one, so that archives stay equal
+            del stated["window"]
+        return stated
 
     def _per_channel(self, values: tuple[float, ...]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1)
@@ -125,7 +163,7 @@ class ImageTransform:
 
 
 def _is_opaque(pixels: Pixels) -> bool:
-    return bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
+    return pixels.dtype.kind == "u" and bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
 
 
 def _grey(pixels: Pixels) -> Pixels:
@@ -134,7 +172,9 @@ def _grey(pixels: Pixels) -> Pixels:
         return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"), dtype=np.uint8)[
             ..., None
         ]
-    return np.rint(pixels @ _LUMA).astype(np.uint16)[..., None]
+    weighed = pixels @ _LUMA
+    grey = (weighed if pixels.dtype.kind == "f" else np.rint(weighed)).astype(pixels.dtype)
+    return cast("Pixels", grey[..., None])
 
 
 def _whole(value: object, key: str) -> int:
@@ -154,3 +194,16 @@ def _numbers(value: object, key: str) -> tuple[float, ...]:
     if items and all(isinstance(item, (int, float)) and not isinstance(item, bool) for item in items):
         return tuple(float(item) for item in items)
     raise UsageError(f"preprocess.{key} is {value!r}", "Give a list of numbers, one per channel")
+
+
+#: Images: photographs, slices, radiographs.
+KIND = Kind(
+    name="image",
+    axes=("y", "x"),
+    suffixes=suffixes_of(FORMATS),
+    formats=names_of(FORMATS),
+    decode=decode_picture,
+    transform=ImageTransform.from_mapping,
+    example="foveal explain model_store/nodules.mar image.png -o explained",
+    spooled=as_sent,
+)

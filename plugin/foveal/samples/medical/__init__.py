@@ -1,0 +1,1 @@
+"""Files of medicine: read without what they say of a person."""

@@ -1,0 +1,1 @@
+"""Samples of one axis: signal traces and sounds."""

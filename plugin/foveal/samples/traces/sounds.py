@@ -1,0 +1,44 @@
+"""Sound files, through libsndfile (https://libsndfile.github.io/libsndfile/)."""
+
+from __future__ import annotations
+
+import io
+
+from foveal.errors import UsageError
+from foveal.samples.formats import reading
+from foveal.samples.kinds import Decoded
+from foveal.samples.numpy_files import as_sample
+
+#: Values of the longest trace that is read: ten minutes of stereo at 44.1 kHz.
+MAX_TRACE = 2**26
+#: Encodings that 16 bits hold whole; all others are read as floats.
+_SIXTEEN = {"PCM_16", "PCM_S8", "PCM_U8"}
+
+
+def decode_sound(data: bytes, name: str) -> Decoded:
+    """Read a sound (T, C): int16 where the file has at most 16 bits, else float32 in [-1, 1].
+
+    Raises
+    ------
+    UsageError
+        If the bytes are damaged, hold no sound, or more than :data:`MAX_TRACE` values.
+    """
+    with reading(name, "sound", "signals"):
+        import soundfile  # noqa: PLC0415 - of an extra
+
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            check_length(file.frames * file.channels, name)
+            kind = "int16" if file.subtype in _SIXTEEN else "float32"
+            values = file.read(dtype=kind, always_2d=True)
+            check_length(values.size, name)
+            return Decoded(as_sample(values, name), spacing=(1 / file.samplerate,))
+
+
+def check_length(count: int, name: str) -> None:
+    """Refuse traces that are empty or too long."""
+    if count <= 0:
+        raise UsageError(f"Sample {name!r} holds no values", "Give a recording of at least one step")
+    if count > MAX_TRACE:
+        raise UsageError(
+            f"Sample {name!r} has more than {MAX_TRACE // 2**20} Mi values", "Cut it before sending it"
+        )
