@@ -9,7 +9,27 @@ from foveal.errors import EnvironmentFault
 
 #: The entry file of each kind, inside the package foveal_handlers.mar, and its name in the archive. That name
 #: must not be one that anybody imports: the archive's folder precedes the installed packages.
-KINDS: dict[str, tuple[str, str]] = {"vision": ("vision.py", "foveal_vision_entry.py")}
+KINDS: dict[str, tuple[str, str]] = {
+    "vision": ("vision.py", "foveal_vision_entry.py"),
+    "signal": ("signal.py", "foveal_signal_entry.py"),
+    "audio": ("audio.py", "foveal_audio_entry.py"),
+    "volume": ("volume.py", "foveal_volume_entry.py"),
+    "onnx": ("onnx.py", "foveal_onnx_entry.py"),
+    "segmentation": ("segmentation.py", "foveal_segmentation_entry.py"),
+}
+#: The kind that is made of an ONNX file instead of code and weights.
+ONNX = "onnx"
+#: The kind whose networks give scores for every position; it takes any kind of sample.
+SEGMENTATION = "segmentation"
+#: The kind of samples that each takes where the preprocessing does not say so.
+SAMPLES = {
+    "vision": "image",
+    "signal": "signal",
+    "audio": "audio",
+    "volume": "volume",
+    "onnx": "image",
+    "segmentation": "image",
+}
 #: The same for wrapped archives.
 WRAPPED = ("wrapped.py", "foveal_wrapped_entry.py")
 

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from foveal.archives.eager import load_eager
 from foveal.archives.mar import archive_sha256, opened, read_manifest, read_own_settings
-from foveal.archives.settings import blank_input, model_class_of
+from foveal.archives.settings import model_class_of
 from foveal.config import FovealConfig
 from foveal.errors import EnvironmentFault, UsageError, nearest
+from foveal.samples.kinds import Decoded, Kind, Transform, get_kind, read_transform
 from foveal.samples.transform import ImageTransform
+from foveal.segmenting.settings import segmented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +43,7 @@ class AuditedModel:
     module
         The network, in evaluation mode, on the CPU.
     transform
-        What is done to an image before it reaches the network.
+        What is done to a sample before it reaches the network.
     labels
         The name of every class, in the order of the outputs; empty where none are known.
     config
@@ -55,18 +57,27 @@ class AuditedModel:
 
     name: str
     module: nn.Module
-    transform: ImageTransform
+    transform: Transform
     labels: tuple[str, ...]
     config: FovealConfig
     sha256: str
     source: str
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of samples that it takes."""
+        return get_kind(self.transform.kind)
+
     def example(self) -> Tensor | None:
-        """Give a blank input (1, C, h, w), or nothing where the preprocessing fixes no size."""
-        return blank_input(self.transform)
+        """Give a blank input (1, C, *grid), or nothing where the preprocessing fixes no size."""
+        return self.transform.blank()
+
+    def tensor(self, sample: Decoded, name: str = "") -> Tensor:
+        """Give what the network takes (C, *grid) of a sample, called ``name`` in errors."""
+        return self.transform(sample.values, name, sample.spacing)
 
     def observer(self, example: Tensor, name: str = "example") -> Observer:
-        """Give the observer of this model; layers are chosen on ``example`` (1, C, h, w), called ``name``."""
+        """Give the observer; layers are chosen on ``example`` (1, C, *grid), called ``name``."""
         from foveal.observer import Observer  # noqa: PLC0415 - observing is not needed to load a model
 
         return Observer(self.module, self.transform, self.config, self.sha256, example, name)
@@ -78,9 +89,10 @@ def load_model(uri: str, environ: Mapping[str, str] | None = None) -> AuditedMod
     Parameters
     ----------
     uri
-        A ``.mar`` file or its unpacked folder, ``models:/NAME/VERSION`` (or ``models:/NAME@ALIAS``) of the
-        MLflow registry, or ``python:module:factory``, where the factory returns a network or an
-        :class:`AuditedModel`.
+        A ``.mar`` file or its unpacked folder; an ``.onnx``, TorchScript ``.pt`` or exported ``.pt2`` file
+        (see :func:`foveal.archives.bare_files.load_bare`); ``models:/NAME/VERSION`` (or
+        ``models:/NAME@ALIAS``) of the MLflow registry; or ``python:module:factory``, where the factory
+        returns a network or an :class:`AuditedModel`.
     environ
         Variables that override the archive's settings; the process's own where none are given.
 
@@ -95,15 +107,15 @@ def load_model(uri: str, environ: Mapping[str, str] | None = None) -> AuditedMod
         if uri.startswith(prefix):
             return load(uri, environ)
     path = Path(uri)
-    if path.suffix in _NOT_YET:
-        raise UsageError(
-            f"{uri} is {_NOT_YET[path.suffix]}, which cannot be audited yet",
-            "Pack its network and weights with: foveal pack --kind vision",
-        )
+    if path.suffix in BARE_SUFFIXES:
+        from foveal.archives.bare_files import load_bare  # noqa: PLC0415 - it builds on this module
+
+        return load_bare(path, uri, environ)
     return _from_archive(path, uri, environ)
 
 
-_NOT_YET = {".pt": "a TorchScript file", ".pt2": "an exported program", ".onnx": "an ONNX file"}
+#: How files are called that hold a network and nothing else.
+BARE_SUFFIXES = frozenset([".onnx", ".pt", ".pt2"])
 
 
 def _from_archive(path: Path, uri: str, environ: Mapping[str, str] | None) -> AuditedModel:
@@ -135,29 +147,40 @@ def read_settings(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _network(folder: Path, manifest: Mapping[str, Any], settings: Mapping[str, Any], uri: str) -> nn.Module:
     """Build the network of an unpacked archive; errors name the archive, not where it was unpacked."""
-    if not manifest.get("modelFile"):
-        raise UsageError(
-            f"{uri} holds no model file, only {manifest.get('serializedFile', 'a handler')}",
-            "Only archives with a model file can be audited yet: pack the network and its weights again",
-        )
     weights = manifest.get("serializedFile")
+    if not manifest.get("modelFile"):
+        return _without_code(folder, str(weights or "a handler"), settings, uri)
     try:
-        return load_eager(
+        network = load_eager(
             folder / manifest["modelFile"], folder / weights if weights else None, model_class_of(settings)
         )
+        return segmented(network, settings)
     except UsageError as error:
         raise UsageError(f"{uri}: {error.fault.replace(f'{folder}{os.sep}', '')}", error.mend) from error
 
 
-def _transform(settings: Mapping[str, Any], uri: str) -> ImageTransform:
+def _without_code(folder: Path, file: str, settings: Mapping[str, Any], uri: str) -> nn.Module:
+    """Open the network of an archive that holds it without its code."""
+    if Path(file).suffix not in BARE_SUFFIXES:
+        raise UsageError(
+            f"{uri} holds no model file, only {file}",
+            "Only archives with a model file, an ONNX file or TorchScript can be audited: pack the network "
+            "and its weights again",
+        )
+    from foveal.archives.bare_files import open_serialized  # noqa: PLC0415 - it builds on this module
+
+    return open_serialized(folder / file, f"{uri}/{file}", _transform(settings, uri).blank())
+
+
+def _transform(settings: Mapping[str, Any], uri: str) -> Transform:
     """Read the preprocessing; guessing it would audit another model than the served one."""
     if not settings.get("preprocess"):
         raise UsageError(
-            f"{uri} does not say how its images are preprocessed",
+            f"{uri} does not say how its samples are preprocessed",
             "Add a preprocess section (size, channels, mean, std) to its model-config.yaml, "
             "or build it with foveal pack",
         )
-    return ImageTransform.from_mapping(settings["preprocess"])
+    return read_transform(settings["preprocess"])
 
 
 def read_labels(folder: Path) -> tuple[str, ...]:

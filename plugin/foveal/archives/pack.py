@@ -1,4 +1,4 @@
-"""Build an audited TorchServe archive from a plain model: its file, its weights and how images reach it."""
+"""Build an audited TorchServe archive from a plain model: its file, its weights and how samples reach it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import yaml
 from torch import Tensor
 
 from foveal.archives.drafting import drafted
-from foveal.archives.entries import KINDS, read_entry
+from foveal.archives.entries import KINDS, ONNX, SAMPLES, SEGMENTATION, read_entry
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.model import AuditedModel, load_model
 from foveal.attribution import get_evidence_method
 from foveal.config import FovealConfig
 from foveal.errors import UsageError, nearest
-from foveal.samples.transform import ImageTransform
+from foveal.samples.kinds import DEFAULT, get_kind, read_transform
 
 #: What TorchServe itself reads from a model-config.yaml, as far as it concerns these archives.
 SERVING_DEFAULTS: dict[str, Any] = {
@@ -45,6 +45,8 @@ _SERVING_KEYS = (
     "useJobTicket",
 )
 _OWN_KEYS = ("foveal", "model", "preprocess")
+#: What an archive's ``model`` section holds where nothing else is said.
+_OF_THE_KIND: dict[str, dict[str, Any]] = {SEGMENTATION: {"segmentation": {"background": 0}}}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-.]*")
 #: Modules that the worker needs and an archive's file of the same name would replace.
 _TAKEN = frozenset(
@@ -58,16 +60,22 @@ class _Plan:
 
     kind: str
     name: str
-    model_file: Path
+    model_file: Path | None
     weights: Path | None
     extra_files: tuple[Path, ...]
     settings: dict[str, Any]
     labels: tuple[str, ...]
 
+    @property
+    def source(self) -> str:
+        """Name of the file that the network comes from."""
+        own = self.model_file or self.weights
+        return "the network" if own is None else own.name
+
 
 def pack(
     kind: str,
-    model_file: Path,
+    model_file: Path | None,
     weights: Path | None,
     out: Path,
     *,
@@ -76,6 +84,7 @@ def pack(
     channels: int | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    rate: float | None = None,
     labels: Sequence[str] = (),
     config: Mapping[str, Any] | None = None,
     model_class: str | None = None,
@@ -83,22 +92,24 @@ def pack(
 ) -> Path:
     """Build an archive that serves and audits a model. The same inputs give the same bytes.
 
-    The archive is loaded once, and where the input size is known one blank image is passed through it, before
-    it takes its place.
+    The archive is loaded once, and where the input size is known one blank sample is passed through it,
+    before it takes its place.
 
     Parameters
     ----------
     kind
         One of :data:`KINDS`.
     model_file, weights, model_class
-        See :func:`foveal.archives.eager.load_eager`.
+        See :func:`foveal.archives.eager.load_eager`; of kind ``onnx``, `weights` is the ONNX file and there
+        is no model file.
     out
         Where the ``.mar`` file is written; a file that is there is replaced.
     name
         Name under which the model is served; the stem of `out` where none is given.
-    size, channels, mean, std
-        Input height and width in pixels, number of channels, and the normalisation of values in [0, 1]. What
-        is given here goes before the ``preprocess`` section of `config`.
+    size, channels, mean, std, rate
+        Sides of the input (height and width of images; one number for all axes), number of channels, the
+        normalisation of values in [0, 1], and of traces the steps per second. What is given here goes before
+        the ``preprocess`` section of `config`.
     labels
         The name of every class, in the order of the outputs.
     config
@@ -113,14 +124,16 @@ def pack(
     EnvironmentFault
         When the archive cannot be written.
     """
-    transform = _transform_mapping(config, size, channels, mean, std)
+    given = {"size": size, "channels": channels, "mean": mean, "std": std, "rate": rate}
+    _require_inputs(_require_kind(kind), model_file, weights)
+    transform = _transform_mapping(kind, config, _stated(kind, weights) | _told(given))
     plan = _Plan(
-        kind=_require_kind(kind),
+        kind=kind,
         name=_require_name(name or out.stem),
-        model_file=_require_module_name(_require_file(model_file, "model file")),
+        model_file=_require_module_name(_require_file(model_file, "model file")) if model_file else None,
         weights=_require_file(weights, "weights") if weights else None,
         extra_files=tuple(_require_module_name(_require_file(path, "extra file")) for path in extra_files),
-        settings=_settings(config or {}, transform, model_class),
+        settings=_settings(kind, config or {}, transform, model_class),
         labels=tuple(labels),
     )
     _write_checked(plan, out)
@@ -163,26 +176,45 @@ def _require_module_name(path: Path) -> Path:
 
 
 def _transform_mapping(
-    config: Mapping[str, Any] | None,
-    size: Sequence[int] | None,
-    channels: int | None,
-    mean: Sequence[float] | None,
-    std: Sequence[float] | None,
+    kind: str, config: Mapping[str, Any] | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Join the preprocess section of a configuration with what was given beside it."""
-    given = {
-        "size": None if size is None else list(size),
-        "channels": channels,
-        "mean": None if mean is None else list(mean),
-        "std": None if std is None else list(std),
-    }
-    section = dict((config or {}).get("preprocess") or {})
-    section.update({key: value for key, value in given.items() if value is not None})
-    return ImageTransform.from_mapping(section).to_mapping()
+    section = {"kind": SAMPLES[kind], **((config or {}).get("preprocess") or {})}
+    sample = get_kind(str(section["kind"]))
+    told = dict(given)
+    if len(told.get("size", ())) == 1:
+        told["size"] *= len(sample.axes)
+    mapping = read_transform({**section, **told}).to_mapping()
+    return mapping if sample.name == DEFAULT else {"kind": sample.name, **mapping}
+
+
+def _told(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what was given, sequences as YAML writes them."""
+    told = {key: value for key, value in given.items() if value is not None}
+    return {key: list(value) if isinstance(value, Sequence) else value for key, value in told.items()}
+
+
+def _stated(kind: str, weights: Path | None) -> dict[str, Any]:
+    """Say what the network's file itself states of its samples."""
+    if kind != ONNX or weights is None:
+        return {}
+    from foveal.archives.onnx_pieces import stated  # noqa: PLC0415 - needs the package onnx
+
+    return stated(weights)
+
+
+def _require_inputs(kind: str, model_file: Path | None, weights: Path | None) -> None:
+    """Insist on the files that a kind is made of."""
+    if kind != ONNX and model_file is None:
+        raise UsageError(f"Kind {kind!r} needs a model file", "Give --model-file, which defines the network")
+    if kind == ONNX and (model_file is not None or weights is None or weights.suffix != ".onnx"):
+        raise UsageError("Kind 'onnx' is made of an .onnx file alone", "Give it as --weights MODEL.onnx")
+    if weights is not None:
+        _require_file(weights, "weights")
 
 
 def _settings(
-    config: Mapping[str, Any], transform: Mapping[str, Any], model_class: str | None
+    kind: str, config: Mapping[str, Any], transform: Mapping[str, Any], model_class: str | None
 ) -> dict[str, Any]:
     """Make the content of the archive's model-config.yaml."""
     known = (*_SERVING_KEYS, *_OWN_KEYS)
@@ -195,7 +227,9 @@ def _settings(
     get_evidence_method(watched.method)
     section = watched.to_mapping()
     settings = {**SERVING_DEFAULTS, **config, "preprocess": dict(transform), "foveal": section}
-    return settings | ({"model": {"class": model_class}} if model_class else {})
+    own = {**_OF_THE_KIND.get(kind, {}), **(config.get("model") or {})}
+    own |= {"class": model_class} if model_class else {}
+    return settings | ({"model": own} if own else {})
 
 
 def _write_checked(plan: _Plan, out: Path) -> None:
@@ -208,7 +242,7 @@ def _write_checked(plan: _Plan, out: Path) -> None:
 
 def _contents(plan: _Plan) -> dict[str, bytes | Path]:
     """List the archive's files by their names inside it."""
-    _, entry_name = KINDS[plan.kind]
+    entry_name = KINDS[plan.kind][1]
     files: dict[str, bytes | Path] = {
         entry_name: entry_source(plan.kind),
         "model-config.yaml": yaml.safe_dump(plan.settings, sort_keys=True).encode(),
@@ -216,11 +250,28 @@ def _contents(plan: _Plan) -> dict[str, bytes | Path]:
     }
     if plan.labels:
         files["index_to_name.json"] = _json({str(index): label for index, label in enumerate(plan.labels)})
-    for path in (plan.model_file, *([plan.weights] if plan.weights else []), *plan.extra_files):
-        if path.name in files:
-            raise UsageError(f"Two files of the archive are called {path.name!r}", "Rename one of them")
-        files[path.name] = path
+    for name, content in _network_files(plan).items():
+        if name in files:
+            raise UsageError(f"Two files of the archive are called {name!r}", "Rename one of them")
+        files[name] = content
     return files
+
+
+def _network_files(plan: _Plan) -> dict[str, bytes | Path]:
+    """List the files that make the network."""
+    found: dict[str, bytes | Path] = {}
+    own = [path for path in (plan.model_file, plan.weights, *plan.extra_files) if path is not None]
+    for path in own:
+        if path.name in found:
+            raise UsageError(f"Two files of the archive are called {path.name!r}", "Rename one of them")
+        found[path.name] = path
+    if plan.kind != ONNX or plan.weights is None:
+        return found
+    from foveal.archives.onnx_pieces import carried_files  # noqa: PLC0415 - needs the package onnx
+
+    settings = plan.settings
+    watched = FovealConfig.from_mapping(settings["foveal"], environ={})
+    return found | carried_files(plan.weights, read_transform(settings["preprocess"]).blank(), watched)
 
 
 def _manifest(plan: _Plan, entry_name: str) -> dict[str, Any]:
@@ -229,9 +280,10 @@ def _manifest(plan: _Plan, entry_name: str) -> dict[str, Any]:
         "modelName": plan.name,
         "modelVersion": "1.0",
         "handler": entry_name,
-        "modelFile": plan.model_file.name,
         "configFile": "model-config.yaml",
     }
+    if plan.model_file:
+        model["modelFile"] = plan.model_file.name
     if plan.weights:
         model["serializedFile"] = plan.weights.name
     return {"runtime": "python", "model": model, "archiverVersion": "0.12.0"}
@@ -267,12 +319,12 @@ def _require_output(model: AuditedModel, example: Tensor, plan: _Plan) -> None:
             output = model.module(example)
     except Exception as error:  # the model is the user's: whatever it raises is reported with its name
         raise UsageError(
-            f"{plan.model_file.name} does not run on a {shape} input ({str(error).splitlines()[0]})",
+            f"{plan.source} does not run on a {shape} input ({str(error).splitlines()[0]})",
             "Check --size and --channels",
         ) from error
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != 1:
         raise UsageError(
-            f"{plan.model_file.name} gives {_describe(output)} for one {shape} input, not class scores",
+            f"{plan.source} gives {_describe(output)} for one {shape} input, not class scores",
             "Pack a classifier that returns (batch, classes)",
         )
     if plan.labels and len(plan.labels) != output.shape[1]:

@@ -68,9 +68,9 @@ def _check_foveal(section: object) -> None:
 
 
 def _check_preprocess(section: object) -> None:
-    from foveal.samples.transform import ImageTransform  # noqa: PLC0415 - brings torch
+    from foveal.samples.kinds import read_transform  # noqa: PLC0415 - brings torch
 
-    ImageTransform.from_mapping(section or {})  # type: ignore[arg-type]
+    read_transform(section or {})  # type: ignore[arg-type]
 
 
 def _check_model(section: object) -> None:

@@ -111,7 +111,7 @@ def wrap(
         placed = place(folder, _config_file(manifest, source), given)
         original_sha256 = original_hash(source)
         part = _part(manifest, original_sha256, container, registered)
-        changes = _changes(folder, manifest, placed, part)
+        changes = _changes(folder, manifest, placed, part, _carried(folder, manifest, given, source))
         recipe = Recipe(container, original_sha256, _hashes(folder, changes))
         identity = _write(source, out, changes, recipe)
     name, handler = str(manifest["modelName"]), str(manifest["handler"])
@@ -188,19 +188,41 @@ def _require_version(registered: str) -> str:
 
 
 def _changes(
-    folder: Path, manifest: Mapping[str, Any], placed: Placed, part: Mapping[str, Any]
+    folder: Path,
+    manifest: Mapping[str, Any],
+    placed: Placed,
+    part: Mapping[str, Any],
+    carried: Mapping[str, bytes],
 ) -> dict[str, bytes]:
     """Make the files that the wrapped archive has beside or in place of the original's."""
     entry_file, entry = WRAPPED
     config = {} if placed.config is None else {str(_config_file(manifest, folder)): placed.config}
     changed = {"recipe": RECIPE, "replaced": sorted([MANIFEST, *config])}
-    listed = sorted({*files_in(folder), MANIFEST, SETTINGS, RECIPE, entry})
+    listed = sorted({*files_in(folder), MANIFEST, SETTINGS, RECIPE, entry, *carried})
     return {
         **config,
+        **carried,
         MANIFEST: _manifest(folder, entry),
         SETTINGS: _json({**placed.own, "wrapped": {**part, "changed": changed, "files": listed}}),
         entry: read_entry(entry_file),
     }
+
+
+def _carried(
+    folder: Path, manifest: Mapping[str, Any], given: Mapping[str, Any], source: Path
+) -> dict[str, bytes]:
+    """Make what an archive of an ONNX file needs beside it, for its worker to look into the network."""
+    weights = str(manifest.get("serializedFile") or "")
+    if manifest.get("modelFile") or not weights.endswith(".onnx"):
+        return {}
+    from foveal.archives.model import read_settings  # noqa: PLC0415 - brings torch
+    from foveal.archives.onnx_pieces import carried_beside  # noqa: PLC0415 - needs the package onnx
+
+    settings = {**read_settings(folder, manifest), **given}
+    try:
+        return carried_beside(folder / weights, settings)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error.fault}", error.mend) from error
 
 
 def _manifest(folder: Path, entry: str) -> bytes:

@@ -18,7 +18,7 @@ from foveal.onnx_graphs.reading import Graph
 from foveal.onnx_graphs.running import AuditedSession, Explained
 
 #: Scores may move by this share of the largest: kernels are fused in another way where a layer is looked at.
-SAME_SCORES = 1e-5
+SAME_SCORES = 1e-6
 #: Maps may differ from finite differences by this share of their range: gates flip on the way of a step.
 SAME_MAPS = 0.05
 #: Maps of one sample may differ by this share of their range between batch sizes.

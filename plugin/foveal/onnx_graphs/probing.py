@@ -62,9 +62,8 @@ def probe(graph: Graph, sample_shape: Sequence[int] | None = None) -> Probe:
     UsageError
         If the file takes other than floating point numbers, leaves the sample's shape open, or does not run.
     """
-    lengths, dtype = _input(graph)
-    shape = _sample_shape(lengths[1:], sample_shape)
-    sizes = (SMALL, LARGE) if lengths[0] is None else (lengths[0], lengths[0])
+    batch, shape, dtype = sample_shape_of(graph, sample_shape)
+    sizes = (SMALL, LARGE) if batch is None else (batch, batch)
     session, names = _session(graph)
     parameters = sorted(_parameters(graph) & set(names))
     runs = [_run(session, graph, noise(size, shape, dtype), names, parameters) for size in sorted(set(sizes))]
@@ -76,7 +75,21 @@ def probe(graph: Graph, sample_shape: Sequence[int] | None = None) -> Probe:
     shapes[graph.input.name] = from_probes((sizes[0], *shape), (sizes[1], *shape))
     values = {name: first for name, first in runs[0][1].items() if np.array_equal(first, runs[-1][1][name])}
     counting = frozenset(name for name in runs[0][1] if all(_counts(run[1][name]) for run in runs))
-    return Probe(shapes, _dtypes(session, graph, dtype), values, counting, shape, lengths[0] is None)
+    return Probe(shapes, _dtypes(session, graph, dtype), values, counting, shape, batch is None)
+
+
+def sample_shape_of(
+    graph: Graph, given: Sequence[int] | None = None
+) -> tuple[int | None, tuple[int, ...], str]:
+    """Say how many samples a file takes (None: any number), of which shape (C, *S) and type.
+
+    Raises
+    ------
+    UsageError
+        If it takes other than floating point numbers, or neither it nor `given` fixes the shape.
+    """
+    lengths, dtype = _input(graph)
+    return lengths[0], _sample_shape(lengths[1:], given), dtype
 
 
 def noise(size: int, shape: Sequence[int], dtype: str = "float32", seed: int = 0) -> NDArray[Any]:

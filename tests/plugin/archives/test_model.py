@@ -10,7 +10,6 @@ import torch
 from foveal.archives import AuditedModel, load_model
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.model import _state_sha256, ordered_labels
-from foveal.archives.settings import blank_input
 from foveal.config import FovealConfig
 from foveal.errors import UsageError
 from foveal.samples.transform import ImageTransform
@@ -86,7 +85,7 @@ def message(uri):
 def test_preprocessing_is_never_guessed(archive):
     path = archive(**{"model-config_dot_yaml": b"minWorkers: 1\n"})
     assert message(path) == (
-        f"{path} does not say how its images are preprocessed. Add a preprocess section (size, channels, "
+        f"{path} does not say how its samples are preprocessed. Add a preprocess section (size, channels, "
         "mean, std) to its model-config.yaml, or build it with foveal pack."
     )
 
@@ -94,8 +93,13 @@ def test_preprocessing_is_never_guessed(archive):
 def test_an_archive_without_a_model_file(archive):
     path = archive({"modelFile": None})
     assert message(path) == (
-        f"{path} holds no model file, only tiny.pt. Only archives with a model file can be audited yet: "
-        "pack the network and its weights again."
+        f"{path}/tiny.pt is no TorchScript file. Give what torch.jit.save wrote, or pack weights with "
+        "foveal pack."
+    )
+    path = archive({"modelFile": None, "serializedFile": "other.so"}, other_dot_so=b"")
+    assert message(path) == (
+        f"{path} holds no model file, only other.so. Only archives with a model file, an ONNX file or "
+        "TorchScript can be audited: pack the network and its weights again."
     )
 
 
@@ -107,15 +111,9 @@ def test_errors_name_the_archive_and_not_where_it_was_unpacked(archive):
     )
 
 
-@pytest.mark.parametrize(
-    ("file", "what"),
-    [("m.pt", "a TorchScript file"), ("m.pt2", "an exported program"), ("m.onnx", "an ONNX file")],
-)
-def test_what_cannot_be_audited_yet(file, what):
-    assert message(file) == (
-        f"{file} is {what}, which cannot be audited yet. Pack its network and weights with: "
-        "foveal pack --kind vision."
-    )
+@pytest.mark.parametrize("file", ["m.pt", "m.pt2", "m.onnx"])
+def test_no_file_of_a_network(file):
+    assert message(file) == f"No model at {file}. Give the path of an .onnx, .pt or .pt2 file."
 
 
 def test_nothing_there():
@@ -209,7 +207,7 @@ def test_factories_that_do_not_work(factories):
     ],
 )
 def test_a_blank_input(transform, shape):
-    assert blank_input(transform).shape == shape
+    assert transform.blank().shape == shape
 
 
 def test_labels_in_every_form():

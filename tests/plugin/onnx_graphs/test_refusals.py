@@ -232,7 +232,7 @@ def test_a_folder_that_is_not_there(tmp_path):
     [
         (
             Check(False, 0.02, 0.0, 0.0),
-            "The scores differ from the original's by 2.0e-02 of the largest, where 1e-05 is rounding. ",
+            "The scores differ from the original's by 2.0e-02 of the largest, where 1e-06 is rounding. ",
         ),
         (
             Check(True, 0.0, float("nan"), None),
