@@ -18,6 +18,8 @@ Register: TypeAlias = Callable[[typer.Typer], None]
 #: Modules of ``foveal.commands``, in the order of the help; each has ``register(app)``.
 BUILT_IN = (
     "explain",
+    "kinds",
+    "tiles",
     "methods",
     "collect",
     "ship",

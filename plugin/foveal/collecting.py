@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import count, groupby
@@ -31,7 +31,8 @@ from foveal.library import Added, Library, node_activations
 from foveal.library.schema import clean_text
 from foveal.observer import Observer, Seen
 from foveal.records import Observation, Source
-from foveal.samples.images import Pixels, decode_image
+from foveal.samples.keeping import kept_values
+from foveal.samples.kinds import Decoded
 from foveal.samples.listing import SampleFile, list_samples
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Collected:
     left_out
         Samples of another source, as their manifest says.
     unreadable
-        Names of the samples that were skipped because they cannot be read as images.
+        Names of the samples that were skipped because they cannot be read.
     """
 
     samples: int = 0
@@ -100,7 +101,7 @@ def collect(
     batch
         Samples per forward pass.
     skip_unreadable
-        Leave out the files that cannot be read as images and put them on record, instead of refusing all.
+        Leave out the files that cannot be read and put them on record, instead of refusing all.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def collect(
     EnvironmentFault
         If MLflow fails; what was added stays, and running again goes on from there.
     """
-    listed = list_samples(data)
+    listed = list_samples(data, model.kind)
     meant = [file for file in listed if file.source in (None, source)]
     if not meant:
         raise UsageError(
@@ -148,10 +149,10 @@ class _Item(NamedTuple):
 
 
 class _Loaded(NamedTuple):
-    """An item with its pixels and the tensor that the model takes."""
+    """An item, decoded, and the tensor that the model takes."""
 
     item: _Item
-    pixels: Pixels
+    sample: Decoded
     tensor: Tensor
 
 
@@ -173,15 +174,23 @@ class _Job:
 
     def identify(self, files: Sequence[SampleFile]) -> list[_Item]:
         """Hash the files and choose the metadata that is kept."""
-        keep = self._model.config.keep.metadata
-        return [
-            _Item(
-                file,
-                hashlib.sha256(_bytes_of(file)).hexdigest(),
-                {key: value for key, value in file.metadata.items() if not keep or key in keep},
-            )
-            for file in files
-        ]
+        return [self._identified(file) for file in files]
+
+    def _identified(self, file: SampleFile) -> _Item:
+        """Hash one file and choose its metadata: what the manifest says, else what the file itself says."""
+        data, keep = self._bytes_of(file), self._model.config.keep.metadata
+        told = {key: value for key, value in file.metadata.items() if not keep or key in keep}
+        tags = self._tags(data, file, [key for key in keep if key not in told])
+        return _Item(file, hashlib.sha256(data).hexdigest(), tags | told)
+
+    def _tags(self, data: bytes, file: SampleFile, wanted: Sequence[str]) -> dict[str, str]:
+        """Read the wanted tags of a file; one that cannot be read is told of later."""
+        if not wanted:
+            return {}
+        with suppress(UsageError):
+            tags = self._model.kind.decode(data, file.name).tags
+            return {key: tags[key] for key in wanted if key in tags}
+        return {}
 
     def held(self, items: Iterable[_Item]) -> set[_Identity]:
         """Find out which of the samples the library holds already."""
@@ -236,7 +245,8 @@ class _Job:
         return Seen(
             sample=file.name,
             row=0,
-            pixels=loaded.pixels,
+            values=kept_values(loaded.sample.values, hide_text=self._model.config.keep.hides_text),
+            spacing=loaded.sample.spacing,
             source=self._source,
             time=changed.isoformat(timespec="milliseconds"),
             key="\0".join((self._source, file.name, sha256)),
@@ -285,13 +295,20 @@ class _Job:
         """Read samples one after the other; unreadable ones are put aside where there is a list for them."""
         for item in items:
             try:
-                pixels = decode_image(_bytes_of(item.file), item.file.name)
+                sample = self._model.kind.decode(self._bytes_of(item.file), item.file.name)
             except UsageError:
                 if unreadable is None:
                     raise
                 unreadable.append(item)
             else:
-                yield _Loaded(item, pixels, self._model.transform(pixels, item.file.name))
+                yield _Loaded(item, sample, self._model.tensor(sample, item.file.name))
+
+    def _bytes_of(self, file: SampleFile) -> bytes:
+        """Read a sample's bytes; errors name it as the data set does."""
+        try:
+            return self._model.kind.read(file.path)
+        except UsageError as fault:
+            raise UsageError(fault.fault.replace(str(file.path), file.name), fault.mend) from None
 
     def _batches(self, loaded: Iterable[_Loaded]) -> Iterator[tuple[list[_Loaded], int]]:
         """Group samples that fit into one forward pass; say how many are done after each group."""
@@ -325,13 +342,6 @@ def _pieces(items: Sequence[_Item], done: Collection[_Identity]) -> Iterator[tup
 
 def _to_nobody(stage: str, done: int, total: int) -> None:
     """Take a progress report and do nothing."""
-
-
-def _bytes_of(file: SampleFile) -> bytes:
-    try:
-        return file.path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"Sample '{file.name}' cannot be read: {error.strerror}", "Check the path") from None
 
 
 def _stacked(group: Sequence[_Loaded]) -> Tensor:

@@ -1,32 +1,31 @@
 """Where on a sample the evidence lies: windows of the largest summed map (US 12,062,225 B2, S5).
 
 A window of fixed size moves over the sample; kept are the places where the sum of the positive map below it
-is a local maximum. The sums of *all* places come from two small matrices: one axis of "interpolate the grid
-bilinearly to pixels, then add up the pixels of the window" is linear, so its matrix is built once per
-geometry and every map costs two products.
+is a local maximum. The sums of *all* places come from one small matrix per axis: one axis of "interpolate the
+grid linearly to the sample's steps, then add up those of the window" is linear, so its matrix is built once
+per geometry and every map costs a product per axis. Steps are pixels, voxels or points of time alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal.errors import UsageError
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.rulers import Floats, Ruler, along, resampled, ruler
+from foveal.samples.values import Values
 
-Floats = NDArray[np.float64]
-
-#: Places per window side at least: on large samples the window moves by more than a pixel.
-_PLACES_PER_SIDE = 16
 #: Axes of more pixels are searched on a coarser ruler, in as many parts: a line of millions of pixels is a
-#: valid image of a few kilobytes, and a weight for each would take more memory than there is.
-_LONGEST = 4096
-#: Numbers in a matrix that is kept for the next sample of the same size; those of squares are far smaller.
-_LARGEST_KEPT = 2**15
+#: valid image of a few kilobytes, and a weight for each would take more memory than there is. Volumes have
+#: places along three axes, so fewer along each.
+_LONGEST = {1: 4096, 2: 4096, 3: 160}
+#: Cells along an axis that are searched; maps with more are averaged down. A trace has one axis, and many.
+_MOST_CELLS = {1: 1024, 2: 4096, 3: 160}
 #: Weight of the centring term: it only decides between places whose sums are all but equal.
 _CENTRING = 1e-3
 
@@ -38,38 +37,68 @@ class Found:
     Attributes
     ----------
     window
-        y0, x0, y1, x1, half-open, in the original sample's pixels.
+        All starts, then all ends (y0, x0, y1, x1 of an image), half-open, in the original sample's steps.
     score
         Share of the map's positive mass that lies in the window, 0 to 1.
     cells
-        Rows and columns of the layer's grid that belong to the window.
+        Per axis the cells of the layer's grid that belong to the window.
     """
 
-    window: tuple[int, int, int, int]
+    window: Window
     score: float
-    cells: tuple[slice, slice]
+    cells: tuple[slice, ...]
 
 
 def window_size(
-    setting: Literal["auto"] | int | tuple[int, int] | list[int], sample_shape: tuple[int, ...]
-) -> tuple[int, int]:
-    """Resolve the configuration's window: (height, width) in pixels, no larger than the sample.
+    setting: Literal["auto"] | int | Sequence[int], sample_shape: tuple[int, ...], axes: int = 2
+) -> tuple[int, ...]:
+    """Resolve the configuration's window: its side along each axis, no longer than the sample's.
 
-    ``auto`` is a third of the sample's shorter side, even, at least 8.
+    ``auto`` is even and at least 8: in images a square, a third of the shorter side; in traces a ninth of the
+    length, the same share of the sample; in volumes a third of each side.
+
+    Parameters
+    ----------
+    setting
+        ``auto``, one side for all axes, or one per axis.
+    sample_shape
+        Sides of the sample; what follows the first `axes` is ignored.
+    axes
+        Number of axes.
+
+    Raises
+    ------
+    UsageError
+        If the setting has sides for another number of axes.
     """
-    height, width = sample_shape[:2]
+    sides = sample_shape[:axes]
     if setting == "auto":
-        side = max(8, min(height, width) // 6 * 2)
-        wanted = (side, side)
+        wanted = _AUTO[axes](sides)
     else:
-        wanted = (setting, setting) if isinstance(setting, int) else (int(setting[0]), int(setting[1]))
-    return min(wanted[0], height), min(wanted[1], width)
+        wanted = (setting,) * axes if isinstance(setting, int) else tuple(int(side) for side in setting)
+    if len(wanted) != axes:
+        raise UsageError(
+            f"foveal.window has {len(wanted)} sides, samples have {axes} {'axis' if axes == 1 else 'axes'}",
+            "Give 'auto', one side for all axes, or one per axis",
+        )
+    return tuple(min(side, own) for side, own in zip(wanted, sides, strict=True))
+
+
+def _even(side: float) -> int:
+    return max(8, int(side // 2) * 2)
+
+
+_AUTO: dict[int, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    1: lambda sides: (_even(sides[0] / 9),),
+    2: lambda sides: (_even(min(sides) / 3),) * 2,
+    3: lambda sides: tuple(_even(side / 3) for side in sides),
+}
 
 
 def find_windows(
     map: NDArray[np.float32],  # noqa: A002 - the design's word
     sample_shape: tuple[int, ...],
-    window: tuple[int, int],
+    window: Sequence[int],
     max_windows: int = 3,
     min_share: float = 0.15,
 ) -> list[Found]:
@@ -78,11 +107,12 @@ def find_windows(
     Parameters
     ----------
     map
-        Raw map (h, w) on the layer's grid, covering the whole sample however it was resized.
+        Raw map on the layer's grid, covering the whole sample however it was resized; it has the sample's
+        number of axes, one to three.
     sample_shape
-        Height and width (further axes are ignored) of the original sample.
+        Sides of the original sample (its channels, which may follow, are ignored).
     window
-        Height and width of the window in the sample's pixels.
+        Sides of the window in the sample's steps.
     max_windows
         Number of windows at most.
     min_share
@@ -97,27 +127,55 @@ def find_windows(
     mass = positive.sum()
     if not (np.isfinite(mass) and mass > 0):
         return []
-    rows = _axis(positive.shape[0], sample_shape[0], min(window[0], sample_shape[0]))
-    columns = _axis(positive.shape[1], sample_shape[1], min(window[1], sample_shape[1]))
-    total = float(rows.whole @ positive @ columns.whole)
-    sums = rows.box @ positive @ columns.box.T
-    surface = sums + _CENTRING * (rows.tent @ positive @ columns.tent.T)
-    places = _peaks(surface, rows, columns, max_windows)
+    longest, grid = _LONGEST[map.ndim], map.shape
+    positive = _shrunk(positive, _MOST_CELLS[map.ndim])
+    axes = [
+        ruler(cells, side, min(own, side), longest)
+        for cells, side, own in zip(positive.shape, sample_shape, window, strict=False)
+    ]
+    total = float(_summed(positive, [axis.whole for axis in axes]))
+    sums = _spread(positive, [axis.box for axis in axes])
+    surface = sums + _CENTRING * _spread(positive, [axis.tent for axis in axes])
+    places = _peaks(surface, axes, max_windows)
     floor = min_share * max((sums[place] for place in places), default=0.0)
-    return [_found(rows, columns, place, sums[place] / total) for place in places if sums[place] >= floor]
+    return [_found(axes, grid, place, sums[place] / total) for place in places if sums[place] >= floor]
 
 
-def shifted(window: tuple[int, int, int, int], frame: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def inside(window: Window) -> tuple[slice, ...]:
+    """Give the slices of an array (*S, ...) that lie in a window."""
+    axes = len(window) // 2
+    return tuple(slice(start, stop) for start, stop in zip(window[:axes], window[axes:], strict=True))
+
+
+def whole(sides: Sequence[int], axes: int) -> Window:
+    """Give the window that holds all of a sample; what follows its first `axes` sides is ignored."""
+    return (*[0] * axes, *sides[:axes])
+
+
+def extent_of(window: Window) -> tuple[int, ...]:
+    """Give a window's sides."""
+    axes = len(window) // 2
+    return tuple(stop - start for start, stop in zip(window[:axes], window[axes:], strict=True))
+
+
+def framed(part: NDArray[Any], frame: Window, sides: Sequence[int]) -> NDArray[Any]:
+    """Put what lies in a window of a sample (*S) into its place, zeros around it."""
+    if frame == whole(sides, part.ndim):
+        return part
+    full = np.zeros(sides[: part.ndim], part.dtype)
+    full[inside(frame)] = part
+    return full
+
+
+def shifted(window: Window, frame: Window) -> Window:
     """Give a window of a part of the sample in the whole sample's coordinates."""
-    y0, x0, y1, x1 = window
-    top, left, _, _ = frame
-    return y0 + top, x0 + left, y1 + top, x1 + left
+    corner = frame[: len(frame) // 2]
+    return tuple(side + start for side, start in zip(window, (*corner, *corner), strict=True))
 
 
-def cut(pixels: Pixels, window: Window) -> Pixels:
-    """Cut a window out of a sample (H, W, C)."""
-    y0, x0, y1, x1 = window
-    return pixels[y0:y1, x0:x1]
+def cut(values: Values, window: Window) -> Values:
+    """Cut a window out of a sample (*S, C)."""
+    return values[inside(window)]
 
 
 def cut_map(
@@ -126,145 +184,85 @@ def cut_map(
     sample_shape: tuple[int, ...],
 ) -> NDArray[np.float32]:
     """Cut the cells of a map that belong to a window, raw and on the layer's own grid."""
-    y0, x0, y1, x1 = window
-    rows = _cells(y0, y1, sample_shape[0], map.shape[0])
-    return map[rows, _cells(x0, x1, sample_shape[1], map.shape[1])]
+    return map[_cells_of(window, sample_shape, map.shape)]
 
 
 def enlarge(
-    map: NDArray[np.float32],  # noqa: A002 - the design's word
+    map: NDArray[np.floating],  # noqa: A002 - the design's word
     shape: tuple[int, ...],
 ) -> Floats:
-    """Interpolate a map (h, w) bilinearly to (H, W), or average it down; both cover the whole sample."""
-    rows, columns = _interpolation(map.shape[0], shape[0]), _interpolation(map.shape[1], shape[1])
-    enlarged: Floats = rows @ map.astype(np.float64) @ columns.T
+    """Interpolate a map linearly along its axes to as many of `shape`, or average it down.
+
+    Both cover the whole sample.
+    """
+    enlarged: Floats = map.astype(np.float64)
+    for axis, size in enumerate(shape[: map.ndim]):
+        enlarged = resampled(enlarged, axis, size)
     return enlarged
 
 
-@dataclass(frozen=True, eq=False)
-class _Axis:
-    """One axis of the search: what every place of the window sees of the grid.
-
-    `box` (places, cells) adds up the interpolated pixels below the window, `tent` does so with weights that
-    fall off from its middle, `whole` (cells,) adds up the whole axis. `starts` are the places in pixels.
-    """
-
-    cells: int
-    pixels: int
-    side: int
-    starts: NDArray[np.intp]
-    box: Floats
-    tent: Floats
-    whole: Floats
+def _shrunk(positive: Floats, most: int) -> Floats:
+    """Average a map down where it has too many cells along an axis."""
+    for axis, cells in enumerate(positive.shape):
+        if cells > most:
+            positive = resampled(positive, axis, most)
+    return positive
 
 
-def _axis(cells: int, pixels: int, side: int) -> _Axis:
-    """Make an axis, or take it from those that are kept."""
-    parts = min(pixels, _LONGEST)
-    places = parts / _step(side * parts // pixels)
-    make = _kept_axis if places * cells <= _LARGEST_KEPT else _made_axis
-    return make(cells, pixels, side)
+def _spread(values: Floats, weights: Sequence[Floats]) -> Floats:
+    """Multiply every axis with its matrix."""
+    for axis, one in enumerate(weights):
+        values = along(values, axis, one)
+    return values
 
 
-def _made_axis(cells: int, pixels: int, side: int) -> _Axis:
-    """Make an axis, on the coarser ruler where it is long."""
-    if pixels <= _LONGEST:
-        return _fine_axis(cells, pixels, side)
-    coarse = _fine_axis(cells, _LONGEST, max(1, round(side * _LONGEST / pixels)))
-    part = pixels / _LONGEST
-    middles = (coarse.starts + coarse.side / 2) * part
-    starts = np.clip(np.rint(middles - side / 2).astype(np.intp), 0, pixels - side)
-    inside = side / (coarse.side * part)  # share of the window in the parts that were added up for it
-    return _Axis(cells, pixels, side, starts, coarse.box * inside, coarse.tent * inside, coarse.whole)
+def _summed(values: Floats, weights: Sequence[Floats]) -> Floats:
+    """Add up all values, weighted along every axis."""
+    for one in weights:
+        values = (one @ values.reshape(len(values), -1)).reshape(values.shape[1:])
+    return values
 
 
-_kept_axis = lru_cache(maxsize=64)(_made_axis)
-
-
-def _step(side: int) -> int:
-    """Say by how many pixels a window moves."""
-    return max(1, side // _PLACES_PER_SIDE)
-
-
-def _fine_axis(cells: int, pixels: int, side: int) -> _Axis:
-    """Make an axis from the weights of every pixel."""
-    weights = _interpolation(cells, pixels)
-    starts = np.unique(np.append(np.arange(0, pixels - side + 1, _step(side)), pixels - side))
-    sums = _running(weights)
-    moments = _running(weights * np.arange(pixels)[:, None])
-    box = sums[starts + side] - sums[starts]
-    return _Axis(cells, pixels, side, starts, box, _tent(sums, moments, starts, side), sums[-1])
-
-
-def _interpolation(cells: int, pixels: int) -> Floats:
-    """Weights (pixels, cells) of interpolation between cell centres, constant beyond the outermost.
-
-    Fewer pixels than cells average the cells below them: a point between two centres sees no other cell, and
-    a map whose mass lies in one that no pixel sees would have none.
-    """
-    if pixels < cells:
-        return _shares(cells, pixels)
-    centres = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
-    lower = np.minimum(centres.astype(np.intp), max(cells - 2, 0))
-    weights = np.zeros((pixels, cells))
-    weights[np.arange(pixels), lower] = 1 - (centres - lower)
-    weights[np.arange(pixels), np.minimum(lower + 1, cells - 1)] += centres - lower
-    return weights
-
-
-def _shares(cells: int, pixels: int) -> Floats:
-    """Weights (pixels, cells) of the cells below each pixel, by the part of it that each covers."""
-    edges, starts = np.arange(pixels + 1)[:, None] * cells / pixels, np.arange(cells)
-    covered = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
-    shares: Floats = covered.clip(min=0) * pixels / cells
-    return shares
-
-
-def _running(values: Floats) -> Floats:
-    return np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-
-
-def _tent(sums: Floats, moments: Floats, starts: NDArray[np.intp], side: int) -> Floats:
-    """Add up pixels p of each window with weight 1 - |p - middle| / (side / 2), from running sums."""
-    middle = starts + (side - 1) / 2
-    half = starts + (side + 1) // 2
-    left = middle[:, None] * (sums[half] - sums[starts]) - (moments[half] - moments[starts])
-    right = (moments[starts + side] - moments[half]) - middle[:, None] * (sums[starts + side] - sums[half])
-    distance: Floats = left + right
-    return sums[starts + side] - sums[starts] - distance / (side / 2)
-
-
-def _peaks(surface: Floats, rows: _Axis, columns: _Axis, most: int) -> list[tuple[int, int]]:
+def _peaks(surface: Floats, axes: Sequence[Ruler], most: int) -> list[tuple[int, ...]]:
     """List local maxima, largest first, whose windows do not overlap."""
-    y, x = np.nonzero(_is_local_maximum(surface))
-    order = np.argsort(-surface[y, x], kind="stable")
-    y, x = y[order], x[order]
-    kept: list[tuple[int, int]] = []
-    free = np.ones(len(y), dtype=bool)
+    places = np.nonzero(_is_local_maximum(surface))
+    order = np.argsort(-surface[places], kind="stable")
+    places = tuple(along[order] for along in places)
+    starts = [axis.starts[along] for axis, along in zip(axes, places, strict=True)]
+    kept: list[tuple[int, ...]] = []
+    free = np.ones(len(order), dtype=bool)
     while len(kept) < most and free.any():
         first = int(np.argmax(free))
-        kept.append((int(y[first]), int(x[first])))
-        far_y = np.abs(rows.starts[y] - rows.starts[y[first]]) >= rows.side
-        far_x = np.abs(columns.starts[x] - columns.starts[x[first]]) >= columns.side
-        free &= far_y | far_x
+        kept.append(tuple(int(along[first]) for along in places))
+        far = [abs(along - along[first]) >= axis.side for axis, along in zip(axes, starts, strict=True)]
+        free &= np.logical_or.reduce(far)
     return kept
 
 
 def _is_local_maximum(surface: Floats) -> NDArray[np.bool_]:
     """Tell places that no neighbour, diagonal ones included, exceeds."""
     # By hand, because numpy's own padding takes longer than everything else here.
-    padded = np.full((surface.shape[0] + 2, surface.shape[1] + 2), -np.inf)
-    padded[1:-1, 1:-1] = surface
-    beside = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    around = np.maximum(np.maximum(beside[:, :-2], beside[:, 1:-1]), beside[:, 2:])
+    around = np.full([side + 2 for side in surface.shape], -np.inf)
+    around[(slice(1, -1),) * surface.ndim] = surface
+    for axis in range(surface.ndim):
+        along = np.moveaxis(around, axis, 0)
+        around = np.moveaxis(np.maximum(np.maximum(along[:-2], along[1:-1]), along[2:]), 0, axis)
     return surface >= around
 
 
-def _found(rows: _Axis, columns: _Axis, place: tuple[int, int], score: float) -> Found:
-    y0, x0 = int(rows.starts[place[0]]), int(columns.starts[place[1]])
-    y1, x1 = y0 + rows.side, x0 + columns.side
-    cells = (_cells(y0, y1, rows.pixels, rows.cells), _cells(x0, x1, columns.pixels, columns.cells))
-    return Found((y0, x0, y1, x1), min(1.0, float(score)), cells)
+def _found(axes: Sequence[Ruler], grid: Sequence[int], place: Sequence[int], score: float) -> Found:
+    starts = [int(axis.starts[at]) for axis, at in zip(axes, place, strict=True)]
+    window = (*starts, *(start + axis.side for start, axis in zip(starts, axes, strict=True)))
+    cells = _cells_of(window, [axis.pixels for axis in axes], grid)
+    return Found(window, min(1.0, float(score)), cells)
+
+
+def _cells_of(window: Window, sample_shape: Sequence[int], grid: Sequence[int]) -> tuple[slice, ...]:
+    """Name per axis the cells of a grid that belong to a window."""
+    return tuple(
+        _cells(part.start, part.stop, pixels, cells)
+        for part, pixels, cells in zip(inside(window), sample_shape, grid, strict=False)
+    )
 
 
 def _cells(start: int, stop: int, pixels: int, cells: int) -> slice:

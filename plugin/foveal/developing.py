@@ -12,37 +12,36 @@ from dataclasses import replace
 
 import numpy as np
 
-from foveal.crops import cut, find_windows, shifted
+from foveal.crops import cut, extent_of, find_windows, shifted
 from foveal.errors import UsageError
 from foveal.records import Entry, Negative, Observation, Window, entry_id
-from foveal.samples.arrays import decode_sample
-from foveal.samples.images import Pixels
-from foveal.samples.png import stored_png
+from foveal.samples.arrays import decode_sample, encode_crop
+from foveal.samples.values import Values
 
 _log = logging.getLogger(__name__)
 
 
-def develop(observation: Observation, pixels: Pixels | None = None) -> Observation:
+def develop(observation: Observation, values: Values | None = None) -> Observation:
     """Find the windows, cut the crops, and let go of the whole sample.
 
     Parameters
     ----------
     observation
         As an observer recorded it.
-    pixels
-        The sample (H, W, C), where it is decoded already.
+    values
+        The sample (*S, C), where it is decoded already.
 
     Returns
     -------
     Observation
-        Its entries have a window and a crop each. Where the sample is no image after all the entries are
-        left out, and the record of the sample stays.
+        Its entries have a window and a crop each. Where the sample cannot be read after all the entries
+        are left out, and the record of the sample stays.
     """
     negative = observation.negative
     if negative is None:
         return observation
     try:
-        whole = decode_sample(negative.encoded, observation.sample.sample) if pixels is None else pixels
+        whole = decode_sample(negative.encoded, observation.sample.sample) if values is None else values
     except UsageError as fault:
         _log.warning("%s; its entries are lost", fault.fault)
         return Observation(observation.sample)
@@ -57,13 +56,12 @@ def _windowed(entry: Entry, negative: Negative) -> Iterator[Entry]:
     if entry.window:
         yield entry
         return
-    y0, x0, y1, x1 = negative.frame
-    places = find_windows(entry.map, (y1 - y0, x1 - x0), negative.side, negative.most)
+    places = find_windows(entry.map, extent_of(negative.frame), negative.side, negative.most)
     for number, found in enumerate(places):
         yield replace(
             entry,
             id=entry_id(negative.key, entry.row, entry.feature, number, entry.model_sha256),
-            window=shifted(found.window, (y0, x0, y1, x1)),
+            window=shifted(found.window, negative.frame),
             share=found.score,
             map=np.ascontiguousarray(entry.map[found.cells]),
         )
@@ -72,11 +70,11 @@ def _windowed(entry: Entry, negative: Negative) -> Iterator[Entry]:
 class _Crops:
     """The crops of one sample; a window that several features share is cut and packed once."""
 
-    def __init__(self, pixels: Pixels) -> None:
-        self._pixels = pixels
+    def __init__(self, values: Values) -> None:
+        self._values = values
         self._known: dict[Window, bytes] = {}
 
     def cut(self, window: Window) -> bytes:
         if window not in self._known:
-            self._known[window] = stored_png(cut(self._pixels, window))
+            self._known[window] = encode_crop(cut(self._values, window))
         return self._known[window]

@@ -33,7 +33,7 @@ class FeatureMap:
     layer
         The layer on whose grid the map lies.
     map
-        Raw signed map (h, w).
+        Raw signed map (*S).
     """
 
     column: int
@@ -48,9 +48,9 @@ class Evidence:
     Attributes
     ----------
     contribution
-        Maps of the class contribution (B, h, w).
+        Maps of the class contribution (B, *S).
     product
-        The same before the channels are summed (B, C, h, w).
+        The same before the channels are summed (B, C, *S).
     features
         Per sample the maps of its chosen features, strongest first.
     """

@@ -36,7 +36,7 @@ class SampleRecord:
     origin
         Absolute path of the file, where the sample came from one.
     shape
-        Height, width, channels of the original sample.
+        Sides of the original sample, then its number of channels (height, width, channels of an image).
     """
 
     sample: str
@@ -72,9 +72,10 @@ class Entry:
     share
         Part of the map's positive mass that lies in the window, 0 to 1.
     crop
-        The window cut from the original sample, as PNG; empty where it is still to be cut.
+        The window cut from the original sample, as PNG or as a NumPy array (see
+        :func:`foveal.samples.arrays.encode_crop`); empty where it is still to be cut.
     map
-        Raw signed attribution on the layer's grid, cut to the window, float32 (h, w).
+        Raw signed attribution on the layer's grid, cut to the window, float32, with the sample's axes.
     vector
         Per channel contribution summed over the window, float32 (C,); empty for other units.
     threshold
@@ -114,9 +115,9 @@ class Negative:
     key
         What makes its entries' identity; see :func:`entry_id`.
     frame
-        The part of the sample that the network saw, y0, x0, y1, x1.
+        The part of the sample that the network saw, a window of it.
     side
-        Height and width of the windows.
+        Sides of the windows.
     most
         Windows per map at most.
     """
@@ -124,7 +125,7 @@ class Negative:
     encoded: bytes
     key: str
     frame: Window
-    side: tuple[int, int]
+    side: tuple[int, ...]
     most: int
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from foveal.crops import enlarge
+from foveal.records import Window
 
 #: An object ends where the map has fallen to this part of the object's peak.
 LEVEL = 0.5
@@ -21,6 +22,9 @@ MIN_RANGE = 0.2
 SMOOTHING = 0.02
 #: Maps with more cells than this along the shorter side are noisy whatever they are made of.
 FINE = 48
+
+#: Steps of a volume that are searched at most: each takes some forty bytes.
+MOST_STEPS = 2**22
 
 #: Peaks that are looked at, the highest: a map with more of them is noise.
 _MOST_PEAKS = 64
@@ -38,16 +42,16 @@ class Region:
     Attributes
     ----------
     window
-        Tight box y0, x0, y1, x1, half-open, in the original sample's pixels.
+        Tight box, all starts before all ends (y0, x0, y1, x1), half-open, in the original sample's steps.
     score
         Share of the map's positive mass, above its floor, that lies in the object, 0 to 1.
     level
         The map's value at the object's edge.
     mask
-        The object's pixels (H, W).
+        The object's steps (*S); in volumes of more than :data:`MOST_STEPS` those of a coarser grid.
     """
 
-    window: tuple[int, int, int, int]
+    window: Window
     score: float
     level: float
     mask: Mask
@@ -68,9 +72,9 @@ def find_regions(
     Parameters
     ----------
     map
-        Raw map (h, w) on whatever grid; it covers the whole sample.
+        Raw map on whatever grid, with the sample's number of axes; it covers the whole sample.
     sample_shape
-        Height and width (further axes are ignored) of the original sample.
+        Sides of the original sample (its channels, which may follow, are ignored).
     most
         Number of objects at most.
 
@@ -81,8 +85,8 @@ def find_regions(
     """
     if not np.isfinite(map).all() or map.max() <= 0 or np.ptp(map) <= _FLAT * np.abs(map).max():
         return []
-    floor = _floor(map)
-    heat = enlarge((map - floor).clip(min=0), sample_shape[:2])
+    floor, sides = _floor(map), tuple(sample_shape[: map.ndim])
+    heat = enlarge((map - floor).clip(min=0), coarse_sides(sides))
     regions: list[Region] = []
     for peak in _peaks(heat)[:_MOST_PEAKS]:
         if any(region.mask[peak] for region in regions):
@@ -91,14 +95,32 @@ def find_regions(
         if heat[mask].max() <= heat[peak]:
             regions.append(_region(heat, floor + LEVEL * float(heat[peak]), mask))
     regions.sort(key=lambda region: -region.score)
-    return [region for region in regions if region.score >= MIN_SHARE * regions[0].score][:most]
+    found = [region for region in regions if region.score >= MIN_SHARE * regions[0].score][:most]
+    return found if heat.shape == sides else [_on_sample(region, sides) for region in found]
+
+
+def coarse_sides(sides: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the sides at which a sample is searched: its own, fewer of large volumes, so that memory lasts."""
+    factor = (np.prod(sides, dtype=float) / MOST_STEPS) ** (1 / len(sides))
+    return sides if len(sides) < 3 or factor <= 1 else tuple(max(1, round(side / factor)) for side in sides)
+
+
+def _on_sample(region: Region, sides: tuple[int, ...]) -> Region:
+    """Give an object that was found on a coarser grid its window on the sample."""
+    starts, ends = region.window[: len(sides)], region.window[len(sides) :]
+    scales = [side / cells for side, cells in zip(sides, region.mask.shape, strict=True)]
+    window = (
+        *(int(start * scale) for start, scale in zip(starts, scales, strict=True)),
+        *(min(side, int(np.ceil(end * scale))) for end, scale, side in zip(ends, scales, sides, strict=True)),
+    )
+    return Region(window, region.score, region.level, region.mask)
 
 
 def smooth(
     map: NDArray[np.floating],  # noqa: A002 - the design's word
     spread: float = SMOOTHING,
 ) -> tuple[Floats, float]:
-    """Smooth a map (h, w) that is noisy pixel by pixel, so that objects show.
+    """Smooth a map (*S) that is noisy pixel by pixel, so that objects show.
 
     Parameters
     ----------
@@ -117,18 +139,18 @@ def smooth(
     return smoothed, sigma
 
 
-def _peaks(heat: Floats) -> list[tuple[int, int]]:
+def _peaks(heat: Floats) -> list[tuple[int, ...]]:
     """List local maxima, one for each plateau, highest first."""
     high = (heat == ndimage.maximum_filter(heat, 3)) & (heat >= MIN_PEAK * heat.max())
-    plateaus, _ = ndimage.label(high, np.ones((3, 3)))
+    plateaus, _ = ndimage.label(high, np.ones((3,) * heat.ndim))
     places = np.argwhere(high)
     _, first = np.unique(plateaus[high], return_index=True)
     peaks = places[first]
     order = np.argsort(-heat[tuple(peaks.T)], kind="stable")
-    return [(int(y), int(x)) for y, x in peaks[order]]
+    return [tuple(int(at) for at in peak) for peak in peaks[order]]
 
 
-def _around(heat: Floats, peak: tuple[int, int]) -> Mask:
+def _around(heat: Floats, peak: tuple[int, ...]) -> Mask:
     """Mark what hangs together with a peak above half of it."""
     labels, _ = ndimage.label(heat >= LEVEL * heat[peak])
     mask: Mask = labels == labels[peak]
@@ -142,6 +164,10 @@ def _floor(map: NDArray[np.floating]) -> float:  # noqa: A002 - the design's wor
 
 
 def _region(heat: Floats, level: float, mask: Mask) -> Region:
-    rows, columns = np.nonzero(mask.any(axis=1))[0], np.nonzero(mask.any(axis=0))[0]
-    window = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    places = [np.nonzero(mask.any(axis=_others(mask.ndim, axis)))[0] for axis in range(mask.ndim)]
+    window = (*(int(along[0]) for along in places), *(int(along[-1]) + 1 for along in places))
     return Region(window, float(heat[mask].sum() / heat.sum()), level, mask)
+
+
+def _others(axes: int, own: int) -> tuple[int, ...]:
+    return tuple(axis for axis in range(axes) if axis != own)

@@ -27,7 +27,7 @@ def seen(number, shape=(16, 16, 1), **fields):
     return Seen(
         sample=f"{number}.png",
         row=fields.pop("row", 0),
-        pixels=pixels,
+        values=pixels,
         source="production",
         time="2026-03-01T12:00:00Z",
         key=f"key-{number}",
@@ -41,7 +41,7 @@ def observer(model=None, example=(1, 1, 16, 16), transform=SIDE, **config):
 
 
 def batch(inputs, transform=SIDE):
-    return torch.stack([transform(one.pixels, one.sample) for one in inputs])
+    return torch.stack([transform(one.values, one.sample) for one in inputs])
 
 
 def test_the_prediction_is_the_models_own():
@@ -82,7 +82,7 @@ def test_sample_records():
     assert list(first.activations) == ["fc1"]
     assert first.activations["fc1"] == tuple(forward.nodes["fc1"][0].tolist())
     assert first.sample_sha256 == "f" * 64
-    raw = repr((16, 16, 1)).encode() + inputs[1].pixels.tobytes()
+    raw = repr((16, 16, 1)).encode() + inputs[1].values.tobytes()
     assert second.sample_sha256 == hashlib.sha256(raw).hexdigest()
 
 
@@ -110,7 +110,7 @@ def test_entries_can_be_recomputed_from_a_tap_of_their_own(method):
             assert [entry.window for entry in ours] == [found.window for found in expected]
             for number, (entry, found) in enumerate(zip(ours, expected, strict=True)):
                 y0, x0, y1, x1 = entry.window
-                assert np.array_equal(decode_image(entry.crop, "crop"), one.pixels[y0:y1, x0:x1])
+                assert np.array_equal(decode_image(entry.crop, "crop"), one.values[y0:y1, x0:x1])
                 np.testing.assert_allclose(entry.map, map_[found.cells], rtol=1e-4, atol=1e-6)
                 assert entry.share == pytest.approx(found.score, rel=1e-4)
                 assert entry.id == entry_id(one.key, 0, feature, number, "m" * 64)
@@ -143,10 +143,10 @@ def test_the_evidence_lies_where_the_blobs_are():
     pixels = np.full((64, 96), 70.0)
     for row, column in ((16, 20), (44, 70)):
         pixels += 170 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / 60)
-    one = dataclasses.replace(seen(0), pixels=pixels.clip(0, 255).astype(np.uint8)[..., None])
+    one = dataclasses.replace(seen(0), values=pixels.clip(0, 255).astype(np.uint8)[..., None])
     transform = ImageTransform((64, 64), 1)
     with observer(seeded(Blobs), (1, 1, 64, 64), transform, features=["class:1"], rule="nonzero") as watch:
-        _, (observation,) = watch.observe([one], transform(one.pixels)[None])
+        _, (observation,) = watch.observe([one], transform(one.values)[None])
     for feature in ("class:1", "contribution"):
         windows = [entry.window for entry in observation.entries if entry.feature == feature]
         middles = sorted(((y0 + y1) / 2, (x0 + x1) / 2) for y0, x0, y1, x1 in windows)
@@ -190,7 +190,7 @@ def test_wide_layers_are_cut_to_the_strongest_features():
     model.fc = torch.nn.Linear(60, 3)
     one = seen(0, (32, 32, 3))
     with observer(model.eval(), (1, 3, 32, 32), transform, rule="nonzero") as watch:
-        _, (observation,) = watch.observe([one], transform(one.pixels)[None])
+        _, (observation,) = watch.observe([one], transform(one.values)[None])
     assert sum(value > 0 for value in observation.sample.activations["layer3"]) > MAX_FEATURES
     assert len({entry.feature for entry in observation.entries} - {"contribution"}) <= MAX_FEATURES
 
@@ -229,7 +229,7 @@ def test_threads_share_an_observer():
 def test_a_sample_that_does_not_fit_is_named():
     transform, one = ImageTransform(), seen(0, (32, 48, 1))
     with observer(transform=transform) as watch, pytest.raises(UsageError) as caught:
-        watch.observe([one], transform(one.pixels)[None])
+        watch.observe([one], transform(one.values)[None])
     assert str(caught.value) == (
         "Sample '0.png' of size 32x48 does not fit the model: "
         "mat1 and mat2 shapes cannot be multiplied (1x144 and 24x7). "
@@ -266,6 +266,6 @@ def test_channels_are_mapped_on_their_own_grid_unless_a_layer_is_named():
         with observer(
             seeded(FlatResidualNet), (1, 3, 32, 32), transform, rule="nonzero", layer=layer
         ) as watch:
-            _, (observation,) = watch.observe([one], transform(one.pixels)[None])
+            _, (observation,) = watch.observe([one], transform(one.values)[None])
         assert {entry.layer for entry in observation.entries} == expected
         assert {entry.layer for entry in observation.entries if entry.feature == "contribution"} == {"layer2"}

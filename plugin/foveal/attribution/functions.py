@@ -195,7 +195,7 @@ def check_visible(model: nn.Module) -> None:
     Raises
     ------
     UsageError
-        For a part that is TorchScript, or compiled.
+        For a part that is TorchScript, compiled, or no module of torch at all.
     """
     for name, module in model.named_modules():
         compiled = next((kind for kind, made in _HIDING.items() if made(module)), None)
@@ -211,4 +211,6 @@ def check_visible(model: nn.Module) -> None:
 _HIDING: Mapping[str, Callable[[nn.Module], bool]] = {
     "TorchScript": lambda module: isinstance(module, torch.jit.ScriptModule),
     "compiled": lambda module: hasattr(module, "_orig_mod") or module._compiled_call_impl is not None,
+    "no module of torch": lambda module: hasattr(module, "predict") and hasattr(module, "pinned"),
+    "an exported program": lambda module: hasattr(module, "spills") and hasattr(module, "graph"),
 }

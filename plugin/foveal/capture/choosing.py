@@ -17,7 +17,7 @@ from foveal.capture.hooks import hooked
 from foveal.capture.inputs import Batch, Inputs
 from foveal.capture.layers import check_eval, find_layer
 from foveal.capture.opening import check_hookable, open_model
-from foveal.capture.outputs import first_tensor
+from foveal.capture.outputs import first_tensor, with_tensor
 from foveal.capture.reach import SHARP, is_averaged, reach
 from foveal.capture.targets import TopClass
 from foveal.errors import UsageError
@@ -48,9 +48,14 @@ class Call:
     @property
     def mixes(self) -> bool:
         """Whether new features are made at this resolution: by a convolution, or among tokens."""
-        return isinstance(self.module, _ConvNd) or (
-            self.layout is not None and self.layout.kind != "channels-first"
-        )
+        convolves = isinstance(self.module, _ConvNd) or getattr(self.module, "convolves", False)
+        return convolves or (self.layout is not None and self.layout.kind != "channels-first")
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is a fully connected layer that gives one row of nodes per sample."""
+        dense = isinstance(self.module, nn.Linear) or getattr(self.module, "dense", False)
+        return dense and self.width == 2
 
 
 def choose_layer(model: nn.Module, x: Batch) -> str:
@@ -71,6 +76,8 @@ def choose_layer(model: nn.Module, x: Batch) -> str:
         If the model is in training mode, is TorchScript, or has no spatial layer.
     """
     model = open_model(model)
+    if pinned := _pinned(model, "layer", x):
+        return pinned
     calls = _trace(model, x)
     grids = _grids([call for call in calls if call.mixes]) or _grids(calls)
     if not grids:
@@ -108,10 +115,13 @@ def choose_node_layer(model: nn.Module, x: Batch) -> str:
     UsageError
         If the model is in training mode or has neither.
     """
-    calls = _trace(open_model(model), x)
+    model = open_model(model)
+    if pinned := _pinned(model, "nodes", x):
+        return pinned
+    calls = _trace(model, x)
     spatial = [index for index, call in enumerate(calls) if call.grid]
     head = calls[spatial[-1] + 1 :] if spatial else calls
-    linears = [call.name for call in head if isinstance(call.module, nn.Linear) and call.width == 2]
+    linears = [call.name for call in head if call.is_dense]
     if len(linears) > 1:
         return linears[-2]
     channels = [call.name for call in _called_once(calls) if call.grid]
@@ -120,6 +130,35 @@ def choose_node_layer(model: nn.Module, x: Batch) -> str:
             "The model has no layer of nodes before its last one", "Name features such as 'fc1:7'"
         )
     return channels[-1]
+
+
+def choose_last_features(model: nn.Module, x: Batch) -> str:
+    """Choose the layer whose features the scores of all positions are read from by the last convolution.
+
+    It is the last one before that convolution through which everything flows.
+
+    Raises
+    ------
+    UsageError
+        If the model is in training mode or has no such layer.
+    """
+    calls = _trace(model, x)
+    last = max((index for index, call in enumerate(calls) if call.grid and call.mixes), default=0)
+    before = [call for call in _called_once(calls[:last]) if call.grid]
+    names = (call.name for call in reversed(before))
+    found = next((name for name in names if _carries_everything(model, x, name)), None)
+    if found is None:
+        raise UsageError("The model has no layer of features before its last one", "Name one with --layer")
+    return found
+
+
+def _pinned(model: nn.Module, which: str, x: Batch) -> str | None:
+    """Give the choice that a model comes with: made when it was packed, or by a rule of its own."""
+    pinned = getattr(model, "pinned", None)
+    if callable(pinned):
+        chosen: str = pinned(which, x)
+        return chosen
+    return pinned.get(which) if isinstance(pinned, dict) else None
 
 
 def _trace(model: nn.Module, x: Batch) -> list[Call]:
@@ -139,14 +178,20 @@ def _calls(model: nn.Module, inputs: Inputs) -> list[Call]:
     names = {module: name for name, module in model.named_modules() if name}
 
     def note(module: nn.Module, _args: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            layout = read_layout(module, model, output, inputs.main)
-            sides = tuple(layout.to_grid(output).shape[2:]) if layout else ()
-            calls.append(Call(names[module], module, output.ndim, layout, sides if prod(sides) > 1 else ()))
+        given = _given(module, output)
+        if given is not None:
+            layout = read_layout(module, model, given, inputs.main)
+            sides = tuple(layout.to_grid(given).shape[2:]) if layout else ()
+            calls.append(Call(names[module], module, given.ndim, layout, sides if prod(sides) > 1 else ()))
 
     with hooked((module, note) for module in names):
         _plain(model, inputs)
     return calls
+
+
+def _given(module: nn.Module, output: object) -> Tensor | None:
+    """Give the tensor that a module is there for; modules of exported programs spill lengths beside it."""
+    return first_tensor(output) if isinstance(output, Tensor) or getattr(module, "spills", False) else None
 
 
 def _at_least_two(inputs: Inputs) -> Inputs:
@@ -173,8 +218,12 @@ def _gradients(model: nn.Module, inputs: Inputs, calls: list[Call]) -> dict[str,
     """Differentiate the predicted class by the outputs of many layers, in one forward and backward."""
     outputs: dict[str, Tensor] = {}
 
-    def keeping(name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        return lambda _module, _args, output: outputs.update({name: output})
+    def keeping(name: str) -> Callable[[nn.Module, object, object], None]:
+        def keep(_module: nn.Module, _args: object, output: object) -> None:
+            if (tensor := first_tensor(output)) is not None:
+                outputs[name] = tensor
+
+        return keep
 
     hooks = [(call.module, keeping(call.name)) for call in calls]
     with hooked(hooks), torch.inference_mode(False), torch.enable_grad():
@@ -196,10 +245,13 @@ def _carries_everything(model: nn.Module, x: Batch, name: str) -> bool:
     """
     kept: list[Tensor] = []
 
-    def hold(_module: nn.Module, _args: object, output: Tensor) -> Tensor | None:
+    def hold(_module: nn.Module, _args: object, output: object) -> object:
+        tensor = first_tensor(output)
+        if tensor is None:
+            return None
         if kept:
-            return kept[0].clone()
-        kept.append(output.clone())
+            return with_tensor(output, tensor, kept[0].clone())
+        kept.append(tensor.clone())
         return None
 
     inputs = Inputs.of(x)

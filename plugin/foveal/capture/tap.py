@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from foveal.capture.class_token import ClassTokenHead, attend, find_class_token_head, is_masked
 from foveal.capture.forward import Forward, Head
@@ -79,6 +80,11 @@ _PASS: ContextVar[Pass | None] = ContextVar("foveal_pass", default=None)
 def is_tapping() -> bool:
     """Tell whether the forward that runs now is a tap's own."""
     return _PASS.get() is not None
+
+
+def is_taps_own(hook: object) -> bool:
+    """Tell whether a hook is a tap's, which does nothing but in the tap's own forwards."""
+    return isinstance(hook, _Recorder) or isinstance(getattr(hook, "__self__", None), Tap)
 
 
 class Tap:
@@ -175,7 +181,9 @@ class Tap:
         forward = self.forward(example)
         self._learn_head(forward, example)
         known = forward if self._head is None else self.forward(example)
-        self._separate = not torch.equal(known.output, self._plain(Inputs.of(example)))
+        plain = self._plain(Inputs.of(example))
+        told_apart = not torch.equal(known.output, self.select(plain))
+        self._separate = told_apart or not _is_same(known.prediction, plain)
         return not self._separate
 
     def _learn_head(self, forward: Forward, example: Batch) -> None:
@@ -289,9 +297,9 @@ class Tap:
                     f"Layer {name!r} is not used in the forward", "Name a layer that the model runs"
                 )
 
-    def _plain(self, inputs: Inputs) -> Tensor:
+    def _plain(self, inputs: Inputs) -> object:
         with torch.inference_mode(False), torch.no_grad():
-            return select(inputs.call(self.model), self._output)
+            return inputs.call(self.model)
 
     def _graft(self, module: nn.Module, _args: object, output: object) -> object:
         current = _PASS.get()
@@ -329,8 +337,8 @@ class Tap:
 
     def _finish(self, current: Pass, inputs: Inputs, output: Tensor, prediction: object) -> Forward:
         if self._separate:
-            plain = self._plain(inputs)
-            prediction, result = plain, plain
+            prediction = self._plain(inputs)
+            result = self.select(prediction)
         else:
             result = output.detach()
         return Forward(
@@ -347,6 +355,12 @@ class Tap:
             mapped=self._mapped(),
             again=lambda: self._forward(inputs, closed=False),
         )
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Tell whether two predictions, however nested, hold the same numbers, bit for bit."""
+    pairs = zip(tree_leaves(one), tree_leaves(other), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs if isinstance(a, Tensor) and isinstance(b, Tensor))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,10 @@ def register(app: typer.Typer) -> None:
 
 
 def collect(
-    model: Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A .mar, .onnx, .pt or .pt2, models:/NAME/VERSION, or python:module:factory."),
+    ],
     data: Annotated[
         Path,
         typer.Argument(help="A folder, one sub-folder per class, or a CSV manifest with a path column."),

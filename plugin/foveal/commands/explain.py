@@ -21,8 +21,11 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")],
-    samples: Annotated[list[Path], typer.Argument(metavar="SAMPLE...", help="Image files.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A .mar, .onnx, .pt or .pt2, models:/NAME/VERSION, or python:module:factory."),
+    ],
+    samples: Annotated[list[Path], typer.Argument(metavar="SAMPLE...", help="Sample files.")],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder for the results.")],
     method: Annotated[
@@ -119,7 +122,7 @@ def _write(
     explained = explainer.explain(path)
     report = write_explanation(explained, explainer, out, stem)
     if comparer is not None:
-        comparison = comparer.compare(explained.x, explained.pixels.shape)
+        comparison = comparer.compare(explained.x, explained.original)
         report["compare"] = write_comparison(comparison, explained, out, stem)
     return report
 

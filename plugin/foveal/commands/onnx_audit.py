@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foveal.errors import EnvironmentFault
+from foveal.errors import EnvironmentFault, UsageError, shown
 
 if TYPE_CHECKING:
     from foveal.onnx_graphs.auditing import Request
@@ -80,12 +80,16 @@ def _shape(text: str) -> tuple[int, ...]:
 def _audit(path: Path, out: Path, request: Request) -> dict[str, Any]:
     from foveal.onnx_graphs.auditing import audited  # noqa: PLC0415 - start-up stays light
     from foveal.onnx_graphs.checking import checked  # noqa: PLC0415
+    from foveal.onnx_graphs.perturbing import with_cost  # noqa: PLC0415
     from foveal.onnx_graphs.reading import load  # noqa: PLC0415
     from foveal.onnx_graphs.saving import save  # noqa: PLC0415
 
     original = load(path)
-    made, description = audited(original, request)
-    check = checked(original, made, description)
+    try:
+        made, description = audited(original, request)
+        check = checked(original, made, description)
+    except UsageError as error:
+        raise with_cost(error, original, request.sample_shape, shown(path)) from error
     save(made, out)
     return {"file": str(out), **asdict(description), "checked": asdict(check)}
 

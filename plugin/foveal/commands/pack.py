@@ -17,15 +17,23 @@ def register(app: typer.Typer) -> None:
 
 
 def pack(  # noqa: PLR0917 - every parameter is an option of the command
-    model_file: Annotated[Path, typer.Option(help="Python file that defines the network.")],
-    weights: Annotated[Path, typer.Option(help="What torch.save(model.state_dict(), ...) wrote.")],
+    weights: Annotated[
+        Path,
+        typer.Option(help="What torch.save(model.state_dict(), ...) wrote; of kind onnx the .onnx file."),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT.mar", help="The archive to write.")],
-    kind: Annotated[str, typer.Option(help="What the model takes: vision.")] = "vision",
+    model_file: Annotated[
+        Path | None, typer.Option(help="Python file that defines the network; none of kind onnx.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="What it is: vision, signal, audio or volume; segmentation; or onnx.")
+    ] = "vision",
     name: Annotated[str | None, typer.Option(help="Name it is served under; OUT's by default.")] = None,
-    size: Annotated[str | None, typer.Option(help="Input size: 96, or H,W.")] = None,
+    size: Annotated[str | None, typer.Option(help="Input size: 96, or a side per axis: H,W.")] = None,
     channels: Annotated[int | None, typer.Option(min=1, help="Input channels.")] = None,
     mean: Annotated[str | None, typer.Option(help="Mean per channel, of values in 0..1: a,b,c.")] = None,
     std: Annotated[str | None, typer.Option(help="Standard deviation per channel: a,b,c.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Steps per second of traces and sounds.")] = None,
     labels: Annotated[
         str | None, typer.Option(help="Class names in order: a,b,c, or a file of lines.")
     ] = None,
@@ -55,6 +63,7 @@ def pack(  # noqa: PLR0917 - every parameter is an option of the command
         channels=channels,
         mean=parse_numbers(mean, "--mean"),
         std=parse_numbers(std, "--std"),
+        rate=rate,
         labels=parse_labels(labels),
         config=read_config(config),
         model_class=model_class,
@@ -73,16 +82,16 @@ def split(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Read ``96`` or ``H,W``."""
+def parse_size(text: str | None) -> tuple[int, ...] | None:
+    """Read ``96``, or a side per axis."""
     parts = split(text)
     if not parts:
         return None
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) > 3 or not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
         raise UsageError(
             f"--size {text} is no size", "Give one side such as 96, or height and width such as 64,96"
         )
-    return int(parts[0]), int(parts[-1])
+    return tuple(map(int, parts))
 
 
 def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:

@@ -5,7 +5,7 @@ by an underscore. Lists are separated by commas, ``FOVEAL_RULE`` reads ``percent
 
     FOVEAL_FEATURES FOVEAL_METHOD FOVEAL_LAYER FOVEAL_RULE FOVEAL_WINDOW FOVEAL_MAX_WINDOWS FOVEAL_SAMPLE_RATE
     FOVEAL_SAMPLING_PER_FEATURE FOVEAL_SAMPLING_UNCERTAIN FOVEAL_SAMPLING_NOVEL FOVEAL_BUDGET
-    FOVEAL_CLASSIFIER FOVEAL_KEEP_METADATA FOVEAL_KEEP_HEADERS
+    FOVEAL_CLASSIFIER FOVEAL_KEEP_METADATA FOVEAL_KEEP_HEADERS FOVEAL_KEEP_BURNT_IN_TEXT
     FOVEAL_SPOOL_DIR FOVEAL_SPOOL_MAX_BYTES FOVEAL_SPOOL_DURABILITY
 """
 
@@ -42,7 +42,7 @@ _SCHEMA: dict[str, _Parser | dict[str, _Parser]] = {
     "sampling": {"per_feature": values.count, "uncertain": values.rate, "novel": values.rate},
     "budget": values.milliseconds,
     "classifier": values.text,
-    "keep": {"metadata": values.names, "headers": values.names},
+    "keep": {"metadata": values.names, "headers": values.names, "burnt_in_text": values.burnt_in_text},
     "spool": {"dir": values.folder, "max_bytes": values.size, "durability": values.durability},
 }
 
@@ -58,10 +58,18 @@ class Keep:
         keeps every column then.
     headers
         Request headers that are kept, under their lower-case name.
+    burnt_in_text
+        ``mask`` fills in what looks like text in pictures before they are written down; the network sees it.
     """
 
     metadata: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+    burnt_in_text: Literal["keep", "mask"] = "keep"
+
+    @property
+    def hides_text(self) -> bool:
+        """Whether burnt-in text is filled in."""
+        return self.burnt_in_text == "mask"
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ class FovealConfig:
     rule
         When a feature counts as present.
     window
-        Side of the crop in pixels, (height, width), or ``auto``.
+        Side of the crop in the sample's steps, one per axis ((height, width) of images), or ``auto``.
     max_windows
         Windows per map at most.
     sample_rate
@@ -133,7 +141,7 @@ class FovealConfig:
     method: str = DEFAULT_METHOD
     layer: str = "auto"
     rule: Rule = field(default_factory=Rule)
-    window: Literal["auto"] | int | tuple[int, int] = "auto"
+    window: Literal["auto"] | int | tuple[int, ...] = "auto"
     max_windows: int = 3
     sample_rate: float = 1.0
     sampling: Sampling = field(default_factory=Sampling)
@@ -172,6 +180,8 @@ class FovealConfig:
     def to_mapping(self) -> dict[str, Any]:
         """Write the section in full; :meth:`from_mapping` reads it back to an equal configuration."""
         plain = asdict(self) | {"rule": self.rule.to_value()}
+        if not self.keep.hides_text:  # as it was before there was a choice, so that configurations stay equal
+            del plain["keep"]["burnt_in_text"]
         return {key: _plain(value) for key, value in plain.items()}
 
     @property

@@ -69,8 +69,8 @@ def rule(value: object, where: str) -> Rule:
     return Rule(percentile=_between(90.0 if number == "" else number, f"{where}.percentile", 0, 100))
 
 
-def window(value: object, where: str) -> Literal["auto"] | int | tuple[int, int]:
-    """Read ``auto``, a side in pixels, or height and width."""
+def window(value: object, where: str) -> Literal["auto"] | int | tuple[int, ...]:
+    """Read ``auto``, a side in the sample's steps, or one per axis."""
     items = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if items == ["auto"]:
         return "auto"
@@ -79,11 +79,9 @@ def window(value: object, where: str) -> Literal["auto"] | int | tuple[int, int]
         numbers = [whole(side, where) for side in sides]
     except UsageError:
         numbers = []
-    if len(numbers) not in (1, 2) or min(numbers) < 2:
-        raise UsageError(
-            f"{where} is {value!r}", "Give 'auto', a side of at least 2 pixels, or [height, width]"
-        )
-    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+    if len(numbers) not in (1, 2, 3) or min(numbers) < 2:
+        raise UsageError(f"{where} is {value!r}", "Give 'auto', a side of at least 2, or one side per axis")
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
 def whole(value: object, where: str) -> int:
@@ -134,6 +132,14 @@ def size(value: object, where: str) -> int:
 def durability(value: object, where: str) -> str:
     """Read ``process`` or ``power``."""
     choices = ("process", "power")
+    if value not in choices:
+        raise UsageError(f"{where} is {value!r}", nearest(str(value), choices))
+    return str(value)
+
+
+def burnt_in_text(value: object, where: str) -> str:
+    """Read ``keep`` or ``mask``."""
+    choices = ("keep", "mask")
     if value not in choices:
         raise UsageError(f"{where} is {value!r}", nearest(str(value), choices))
     return str(value)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from foveal.archives.model import AuditedModel
@@ -18,7 +21,15 @@ from foveal.errors import UsageError
 from foveal.explaining.explanation import target_layers
 from foveal.explaining.mapping import Mapper, timed
 from foveal.explaining.samples import Finding, find, is_fine
-from foveal.faithfulness import STEPS, Faithfulness, insertion_deletion, random_insertion_deletion
+from foveal.faithfulness import (
+    STEPS,
+    Faithfulness,
+    insertion_deletion,
+    random_insertion_deletion,
+    random_maps,
+)
+from foveal.records import Window
+from foveal.samples.kinds import Decoded
 
 #: Stands where a method's name stands, for maps that know nothing.
 RANDOM = "random"
@@ -70,6 +81,10 @@ class Comparison:
         Their grid.
     start
         The targets' own values on the sample (K,): what the curves fall from or rise to.
+    random
+        One of the random maps, along the sample's axes.
+    frame
+        The part of the sample that the maps cover.
     """
 
     targets: tuple[str, ...]
@@ -77,6 +92,8 @@ class Comparison:
     chance: Faithfulness
     grid: tuple[int, ...]
     start: tuple[float, ...]
+    random: NDArray[np.float32]
+    frame: Window
 
 
 class Comparer:
@@ -144,14 +161,14 @@ class Comparer:
     ) -> None:
         self._open.close()
 
-    def compare(self, x: Tensor, sample_shape: tuple[int, ...]) -> Comparison:
-        """Compare the methods on a sample (1, C, h, w) whose original is of `sample_shape`.
+    def compare(self, x: Tensor, sample: Decoded) -> Comparison:
+        """Compare the methods on a sample (1, C, *grid), made from `sample`.
 
         A method that cannot explain this model is kept, with the reason.
         """
         with Tap(self._model.module, None, target_layers(self._parsed)) as tap:
             subject = TappedSubject(tap, x, self._parsed)
-            compared = tuple(self._compared(mapper, subject, sample_shape) for mapper in self._mappers)
+            compared = tuple(self._compared(mapper, subject, sample) for mapper in self._mappers)
             grid = _grid(compared, x)
             chance = random_insertion_deletion(
                 subject.probabilities,
@@ -163,9 +180,12 @@ class Comparer:
             )
             with torch.no_grad():
                 start = subject.probabilities(subject.x)[0]
-        return Comparison(self.targets, compared, chance, grid, tuple(start.tolist()))
+        shape, transform = sample.values.shape, self._model.transform
+        random = transform.on_sample(random_maps(1, 1, grid)[0, 0].numpy(), shape, sample.spacing)
+        frame = transform.frame(shape, sample.spacing)
+        return Comparison(self.targets, compared, chance, grid, tuple(start.tolist()), random, frame)
 
-    def _compared(self, mapper: Mapper, subject: TappedSubject, sample_shape: tuple[int, ...]) -> Compared:
+    def _compared(self, mapper: Mapper, subject: TappedSubject, sample: Decoded) -> Compared:
         times: dict[str, float] = {}
         try:
             mapper.prepare(subject.x)
@@ -175,7 +195,7 @@ class Comparer:
             return Compared(mapper.method, mapper.layer, fault=str(error))
         fine = is_fine(mapper.method, maps.shape[2:], subject.x)
         findings = tuple(
-            find(target, map_.cpu().numpy(), sample_shape, fine=fine)
+            find(target, map_.cpu().numpy(), sample, self._model.transform, fine=fine)
             for target, map_ in zip(self.targets, maps[0], strict=True)
         )
         faithfulness = insertion_deletion(
@@ -195,4 +215,4 @@ def _grid(compared: Sequence[Compared], x: Tensor) -> tuple[int, ...]:
     """Choose the grid of the random maps: that of the coarsest method, so that chance has its chance."""
     grids = [one.findings[0].map.shape for one in compared if one.findings]
     coarse = [grid for grid in grids if grid != tuple(x.shape[2:])]
-    return min(coarse, key=lambda grid: grid[0] * grid[1], default=(_RANDOM_GRID, _RANDOM_GRID))
+    return min(coarse, key=prod, default=(_RANDOM_GRID,) * (x.ndim - 2))

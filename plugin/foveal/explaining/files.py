@@ -18,6 +18,7 @@ from foveal.errors import EnvironmentFault
 from foveal.explaining.pictures import draw
 from foveal.explaining.requests import all_options
 from foveal.explaining.samples import Finding, Prediction, SampleExplainer, SampleExplanation
+from foveal.segmenting.outlines import Masks
 
 
 def unique_stems(paths: Sequence[Path]) -> list[str]:
@@ -43,7 +44,7 @@ def write_explanation(
 ) -> dict[str, Any]:
     """Write the three files of a sample and give back what STEM.json holds.
 
-    STEM.npy is the raw map (h, w) of one target, or (K, h, w) of several.
+    STEM.npy is the raw map (*grid) of one target, or (K, *grid) of several.
 
     Raises
     ------
@@ -72,7 +73,7 @@ def describe(explained: SampleExplanation, explainer: SampleExplainer) -> dict[s
     return {
         "sample": explained.sample,
         "sample_sha256": explained.sha256,
-        "shape": list(explained.pixels.shape),
+        "shape": list(explained.values.shape),
         "prediction": describe_prediction(explained.prediction),
         **single,
         "targets": [finding.target for finding in explained.findings],
@@ -86,6 +87,7 @@ def describe(explained: SampleExplanation, explainer: SampleExplainer) -> dict[s
         "model": explainer.model.name,
         "model_sha256": explainer.model.sha256,
         "maps": maps,
+        **_describe_masks(explained.masks),
         "smoothing": _describe_smoothing(explained.smoothing),
         "boxes": [
             {
@@ -145,6 +147,13 @@ def as_json(report: Mapping[str, Any]) -> bytes:
 def _describe_map(finding: Finding) -> dict[str, Any]:
     low, high = float(finding.map.min()), float(finding.map.max())
     return {"target": finding.target, "map": {"grid": list(finding.map.shape), "min": low, "max": high}}
+
+
+def _describe_masks(masks: Masks | None) -> dict[str, Any]:
+    """Say which classes a segmentation network found and how much of each; nothing of other networks."""
+    if masks is None:
+        return {}
+    return {"masks": [{"class": index, "label": name, "share": share} for index, name, share in masks.found]}
 
 
 def _describe_smoothing(sigma: float | None) -> dict[str, Any] | None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from foveal.attribution import Method
-from foveal.crops import enlarge
+from foveal.crops import enlarge, extent_of, framed
 from foveal.explaining.samples import Finding, SampleExplanation
-from foveal.samples.render import overlay
+from foveal.regions import coarse_sides, find_regions
+from foveal.samples.depicting import overlay
 from foveal.samples.sheets import side_by_side
+from foveal.segmenting.outlines import draw_masks
 
 #: Written across pictures of methods whose maps survive the randomisation of the weights they should explain.
 STAMP = "FOR VIEWING ONLY: {name} shows edges whatever the network has learned (fails weight randomisation)"
 
 
 def draw(explained: SampleExplanation) -> Image.Image:
-    """Draw a sample with what was found, the targets side by side."""
-    return side_by_side([_overlay(explained, finding) for finding in explained.findings])
+    """Draw a sample with what was found, the targets side by side, then the masks where there are any."""
+    pictures = [_overlay(explained, finding) for finding in explained.findings]
+    masks = explained.masks
+    return side_by_side(pictures if masks is None else [*pictures, draw_masks(explained.values, masks)])
 
 
 def stamp_of(method: Method) -> str:
@@ -25,7 +31,13 @@ def stamp_of(method: Method) -> str:
 
 
 def _overlay(explained: SampleExplanation, finding: Finding) -> Image.Image:
-    heat = enlarge(finding.shown, explained.pixels.shape[:2])
+    values, regions = explained.values, finding.regions
+    sides = coarse_sides(values.shape[:-1])
+    if sides != values.shape[:-1]:  # a volume too large to be drawn step by step
+        values = values[np.ix_(*[_every(*pair) for pair in zip(values.shape, sides, strict=False)])]
+        heat, regions = enlarge(finding.shown, sides), tuple(find_regions(finding.shown, sides))
+    else:
+        heat = framed(enlarge(finding.shown, extent_of(finding.frame)), finding.frame, values.shape)
     prediction = explained.prediction
     caption = (
         f"{prediction.name} ({prediction.probability:.2f}); "
@@ -33,8 +45,20 @@ def _overlay(explained: SampleExplanation, finding: Finding) -> Image.Image:
     )
     notes = [] if explained.smoothing is None else [_smoothed(explained, finding)]
     return overlay(
-        explained.pixels, heat, finding.regions, caption, notes=notes, stamp=stamp_of(explained.method)
+        values,
+        heat,
+        regions,
+        caption,
+        notes=notes,
+        stamp=stamp_of(explained.method),
+        spacing=explained.original.spacing,
+        channels=explained.original.channels,
     )
+
+
+def _every(have: int, want: int) -> NDArray[np.intp]:
+    """Choose so many steps, evenly."""
+    return np.arange(want) * have // want
 
 
 def _smoothed(explained: SampleExplanation, finding: Finding) -> str:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from foveal.attribution import InputMethod, Method, check_options
 from foveal.errors import UsageError
-from foveal.samples.images import read_image
 from foveal.samples.listing import list_samples
 
 if TYPE_CHECKING:
@@ -61,9 +60,10 @@ def load_training(model: AuditedModel, data: Path, most: int = MOST_TRAINING) ->
     UsageError
         If the data cannot be read, or the samples are of different sizes and the model fixes none.
     """
-    files = list_samples(data)
+    files = list_samples(data, model.kind)
     chosen = [files[at * len(files) // min(most, len(files))] for at in range(min(most, len(files)))]
-    tensors = [model.transform(read_image(file.path), file.name) for file in chosen]
+    kind = model.kind
+    tensors = [model.tensor(kind.decode(kind.read(file.path), file.name), file.name) for file in chosen]
     for file, tensor in zip(chosen, tensors, strict=True):
         if tensor.shape != tensors[0].shape:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""Explain image files with a loaded model: prediction, maps and the objects on them."""
+"""Explain samples on disk with a loaded model: prediction, maps and the objects on them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from torch import Tensor
 from foveal.archives.model import AuditedModel
 from foveal.attribution import InputMethod, Method, get_method
 from foveal.capture import naming_samples
+from foveal.crops import extent_of, framed, shifted, whole
 from foveal.explaining.mapping import Mapper, timed
+from foveal.records import Window
 from foveal.regions import FINE, Region, find_regions, smooth
-from foveal.samples.images import Pixels, decode_image, read_file
+from foveal.samples.kinds import Decoded, Transform
+from foveal.samples.values import Values
+from foveal.segmenting.outlines import Masks, masks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +74,20 @@ class Finding:
     target
         As it was asked for.
     map
-        Raw signed map, float32 (h, w).
+        Raw signed map on the layer's grid, float32.
     shown
-        The map that is drawn and searched: the raw one, or a smoothed copy.
+        The map that is drawn and searched, with the sample's axes: the raw one, or a smoothed copy.
     regions
         The objects on it.
+    frame
+        The part of the sample that the map covers.
     """
 
     target: str
     map: NDArray[np.float32]
     shown: NDArray[np.floating]
     regions: tuple[Region, ...]
+    frame: Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +100,10 @@ class SampleExplanation:
         The path as it was given.
     sha256
         Hash of the file's bytes.
-    pixels
-        The original sample (H, W, C).
+    original
+        The sample as its file has it.
     x
-        The sample as the model took it (1, C, h, w).
+        The sample as the model took it (1, C, *grid).
     prediction
         What the model says.
     method, options, layer
@@ -108,11 +115,13 @@ class SampleExplanation:
         the raw map is.
     timings
         Milliseconds of wall time per step.
+    masks
+        What the network found where, if it is one that segments.
     """
 
     sample: str
     sha256: str
-    pixels: Pixels
+    original: Decoded
     x: Tensor
     prediction: Prediction
     method: Method
@@ -121,6 +130,12 @@ class SampleExplanation:
     findings: tuple[Finding, ...]
     smoothing: float | None
     timings: dict[str, float]
+    masks: Masks | None = None
+
+    @property
+    def values(self) -> Values:
+        """The original sample (*S, C)."""
+        return self.original.values
 
 
 class SampleExplainer:
@@ -179,37 +194,39 @@ class SampleExplainer:
         self._mapper.close()
 
     def explain(self, path: Path) -> SampleExplanation:
-        """Explain one image file.
+        """Explain one sample.
 
         Raises
         ------
         UsageError
-            If the file is no readable image, does not fit the model, or the layer or target does not exist.
+            If the file is not readable, does not fit the model, or the layer or target does not exist.
         """
         timings: dict[str, float] = {}
         with timed(timings, "decode"):
-            data = read_file(path)
-            pixels = decode_image(data, str(path))
-            x = self.model.transform(pixels, str(path))[None]
+            data = self.model.kind.read(path)
+            sample = self.model.kind.decode(data, str(path))
+            x = self.model.tensor(sample, str(path))[None]
         with naming_samples([str(path)], x):
             mapped = self._mapper(x, timings)
         maps: NDArray[np.float32] = mapped.maps[0].cpu().numpy()
         fine = is_fine(self._mapper.method, maps.shape[1:], x)
+        frame = self.model.transform.frame(sample.values.shape, sample.spacing)
         return SampleExplanation(
             sample=str(path),
             sha256=hashlib.sha256(data).hexdigest(),
-            pixels=pixels,
+            original=sample,
             x=x,
             prediction=Prediction.of(mapped.output, self.model.labels),
             method=self._mapper.method,
             options=self._mapper.options,
             layer=self._mapper.layer,
             findings=tuple(
-                find(target, map_, pixels.shape, fine=fine)
+                find(target, map_, sample, self.model.transform, fine=fine)
                 for target, map_ in zip(self.targets, maps, strict=True)
             ),
-            smoothing=smooth(maps[0])[1] if fine else None,
+            smoothing=smooth(self.model.transform.on_sample(maps[0]))[1] if fine else None,
             timings=timings,
+            masks=masks_of(self.model.module, x, frame, sample.values.shape, self.model.labels),
         )
 
 
@@ -222,10 +239,22 @@ def is_fine(method: Method, grid: Sequence[int], x: Tensor) -> bool:
 def find(
     target: str,
     map: NDArray[np.float32],  # noqa: A002 - the design's word
-    sample_shape: tuple[int, ...],
+    sample: Decoded,
+    transform: Transform,
     *,
     fine: bool,
 ) -> Finding:
     """Find the objects on a map; a fine one, on the input's own grid, is smoothed for it first."""
-    shown = smooth(map)[0] if fine else map
-    return Finding(target, map, shown, tuple(find_regions(shown, sample_shape)))
+    shape, spacing = sample.values.shape, sample.spacing
+    laid, frame = transform.on_sample(map, shape, spacing), transform.frame(shape, spacing)
+    shown = smooth(laid)[0] if fine else laid
+    regions = tuple(_placed(one, frame, shape) for one in find_regions(shown, extent_of(frame)))
+    return Finding(target, map, shown, regions, frame)
+
+
+def _placed(region: Region, frame: Window, shape: tuple[int, ...]) -> Region:
+    """Give an object of a part of a sample its place in the whole."""
+    if frame == whole(shape, len(frame) // 2):
+        return region
+    mask = framed(region.mask, frame, shape)
+    return Region(shifted(region.window, frame), region.score, region.level, mask)

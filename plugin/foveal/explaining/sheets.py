@@ -11,16 +11,16 @@ import numpy as np
 from PIL import Image
 
 from foveal import __version__
-from foveal.crops import enlarge
+from foveal.crops import cut, enlarge
 from foveal.explaining.comparison import RANDOM, Compared, Comparison
 from foveal.explaining.files import as_json, as_png, describe_prediction, write_files
 from foveal.explaining.samples import Finding, SampleExplanation
-from foveal.faithfulness import Faithfulness, random_maps
+from foveal.faithfulness import Faithfulness
 from foveal.features import CLASS, CONTRIBUTION
 from foveal.regions import find_regions
-from foveal.samples.colours import display
-from foveal.samples.render import draw_evidence
-from foveal.samples.sheets import Bar, Row, contact_sheet, shrink
+from foveal.samples.depicting import draw_small, thumbnail
+from foveal.samples.sheets import Bar, Row, contact_sheet
+from foveal.samples.values import Values
 
 #: Longer side of a tile.
 TILE = 256
@@ -81,8 +81,9 @@ def describe_comparison(comparison: Comparison, explained: SampleExplanation) ->
 def draw_comparison(comparison: Comparison, explained: SampleExplanation) -> Image.Image:
     """Draw the original, a row per method (and target), and chance."""
     prediction = explained.prediction
-    ground = shrink(display(explained.pixels), TILE)
-    rows = [Row(Image.fromarray(ground), "original", [f"{prediction.name} ({prediction.probability:.2f})"])]
+    shown = cut(explained.values, comparison.frame)
+    ground = thumbnail(shown, TILE)
+    rows = [Row(_plain(ground), "original", [f"{prediction.name} ({prediction.probability:.2f})"])]
     for number, target in enumerate(comparison.targets):
         name = "" if len(comparison.targets) == 1 else f" of {target}"
         rows += [_row(one, comparison, number, ground, name) for one in comparison.compared]
@@ -92,10 +93,10 @@ def draw_comparison(comparison: Comparison, explained: SampleExplanation) -> Ima
     return contact_sheet(rows, heading, _NOTES)
 
 
-def _row(one: Compared, comparison: Comparison, number: int, ground: np.ndarray[Any, Any], name: str) -> Row:
+def _row(one: Compared, comparison: Comparison, number: int, ground: Values, name: str) -> Row:
     heading = f"{one.method.name}{name}"
     if one.faithfulness is None:
-        return Row(Image.fromarray(ground), heading, [str(one.fault)])
+        return Row(_plain(ground), heading, [str(one.fault)])
     tile = _tile(one.findings[number], ground)
     return Row(tile, heading, _lines(one, number), list(_bars(one.faithfulness, comparison, number)))
 
@@ -110,14 +111,18 @@ def _lines(one: Compared, number: int) -> list[str]:
     return [*lines, "FOR VIEWING ONLY: fails weight randomisation"] if one.method.sanity == "fails" else lines
 
 
-def _tile(finding: Finding, ground: np.ndarray[Any, Any]) -> Image.Image:
-    heat = enlarge(finding.shown, ground.shape[:2])
-    return draw_evidence(ground, heat, find_regions(finding.shown, ground.shape), 1, bold=False)
+def _tile(finding: Finding, ground: Values) -> Image.Image:
+    heat = enlarge(finding.shown, ground.shape)
+    return draw_small(ground, heat, find_regions(finding.shown, ground.shape), TILE)
 
 
-def _random_tile(comparison: Comparison, ground: np.ndarray[Any, Any]) -> Image.Image:
-    heat = enlarge(random_maps(1, 1, comparison.grid)[0, 0].numpy(), ground.shape[:2])
-    return draw_evidence(ground, heat, [], 1, bold=False)
+def _random_tile(comparison: Comparison, ground: Values) -> Image.Image:
+    heat = enlarge(comparison.random, ground.shape)
+    return draw_small(ground, heat, [], TILE)
+
+
+def _plain(ground: Values) -> Image.Image:
+    return draw_small(ground, np.zeros(ground.shape[:-1]), [], TILE)
 
 
 def _bars(faithfulness: Faithfulness, comparison: Comparison, number: int) -> Iterator[Bar]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from foveal.errors import EnvironmentFault
+from foveal.library.patience import patience
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -116,48 +117,44 @@ class Connection:
             If MLflow cannot be reached, refuses or fails; credentials are masked.
         """
         client = self._client
-        with _set(_ASKING), _explaining(self.uri):
+        with patience(_ASKING), _explaining(self.uri):
             yield client
 
     @contextmanager
     def trying(self) -> Iterator[MlflowClient]:
         """Give the client for something that may not be there; errors as in :meth:`asking`."""
         client = self._client
-        with _set(_TRYING), _explaining(self.uri):
+        with patience(_TRYING), _explaining(self.uri):
             yield client
 
     @contextmanager
     def moving(self) -> Iterator[MlflowClient]:
         """Give the client for moving files; errors as in :meth:`asking`."""
         client = self._client
-        with _set(_MOVING), _explaining(self.uri):
+        with patience(_MOVING), _explaining(self.uri):
             yield client
 
     @cached_property
     def _client(self) -> MlflowClient:
-        with _set(_ASKING):
+        with patience(_ASKING):
             from mlflow import MlflowClient  # noqa: PLC0415 - takes seconds
 
-        with _set(_ASKING), _explaining(self._given or os.environ.get("MLFLOW_TRACKING_URI", "its default")):
+        with (
+            patience(_ASKING),
+            _explaining(self._given or os.environ.get("MLFLOW_TRACKING_URI", "its default")),
+        ):
             return MlflowClient(self._given)
+
+
+def kept_patient() -> AbstractContextManager[None]:
+    """Hold the settings for asking, for as long as a server lives whose threads all call MLflow."""
+    return patience(_ASKING)
 
 
 def quiet() -> None:
     """Keep MLflow's progress notes off the terminal, whether it was imported before or not; for commands."""
     level = os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     logging.getLogger("mlflow").setLevel(level.upper())
-
-
-@contextmanager
-def _set(settings: Mapping[str, str]) -> Iterator[None]:
-    """Set what the user has not set, for a while."""
-    ours = {name: value for name, value in settings.items() if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        yield
-    finally:
-        for name in ours:
-            os.environ.pop(name, None)
 
 
 @contextmanager

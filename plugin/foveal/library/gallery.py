@@ -23,10 +23,10 @@ from foveal.library.reading import Reader
 from foveal.library.rows import read_heavy
 from foveal.library.shards import ShardStore
 from foveal.library.units import Units
-from foveal.samples.colours import display
-from foveal.samples.images import decode_image
+from foveal.samples.arrays import decode_crop
+from foveal.samples.depicting import tile
 from foveal.samples.legend import PAPER
-from foveal.samples.sheets import shrink, strip
+from foveal.samples.sheets import strip
 
 #: Rows and columns of the sheet: 48 crops at most.
 FEATURES, CROPS = 6, 8
@@ -132,13 +132,12 @@ def _tiles(ids: Iterable[str], crops: Mapping[str, bytes]) -> Iterator[Image.Ima
     """Make tiles of one size; what cannot be read is left out."""
     for id_ in ids:
         try:
-            pixels = display(decode_image(crops[id_], id_))
+            small = tile(decode_crop(crops[id_], id_), _TILE)
         except UsageError:
             continue
-        small = Image.fromarray(shrink(pixels, _TILE))
-        tile = Image.new("RGB", (_TILE, _TILE), PAPER)
-        tile.paste(small, ((_TILE - small.width) // 2, (_TILE - small.height) // 2))
-        yield tile
+        framed = Image.new("RGB", (_TILE, _TILE), PAPER)
+        framed.paste(small, ((_TILE - small.width) // 2, (_TILE - small.height) // 2))
+        yield framed
 
 
 def _sheet(rows: dict[str, list[Image.Image]], counts: dict[str, int]) -> bytes:

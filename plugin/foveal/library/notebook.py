@@ -8,11 +8,9 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from foveal.errors import UsageError
-from foveal.samples.colours import display
-from foveal.samples.images import decode_image
+from foveal.samples.arrays import decode_crop
+from foveal.samples.depicting import depict
 
 if TYPE_CHECKING:
     from foveal.library.feature import FeatureLibrary
@@ -81,7 +79,7 @@ def _row(name: str, value: str) -> str:
 def _crop(crop: bytes, alt: str) -> str:
     """Draw a crop anew, so that nothing but pixels gets into the page."""
     try:
-        image = Image.fromarray(display(decode_image(crop, alt)))
+        image = depict(decode_crop(crop, alt), size=_SIDE)
     except UsageError:
         return f"<span>{escape(alt)}: no picture</span> "
     buffer = io.BytesIO()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
+import onnx
 import pytest
 import typer
+from onnx import helper
 from onnx_nets import build, export
 from typer.testing import CliRunner
 
@@ -85,3 +88,25 @@ def test_a_missing_package_is_named(run, monkeypatch):
     assert str(result.exception) == (
         "Package 'foveal.onnx_graphs.auditing' is not installed. Install it with pip install 'foveal[audit]'."
     )
+
+
+def test_where_there_is_no_way_back_the_cost_of_asking_is_said(run, tmp_path):
+    model = onnx.load(tmp_path / "net.onnx")
+    (relu,) = (node for node in model.graph.node if node.output[0] == "/nodes/nodes.3/HardSwish_output_0")
+    given, relu.input[0] = relu.input[0], "shrunk"
+    place = list(model.graph.node).index(relu)
+    model.graph.node.insert(
+        place, helper.make_node("Shrink", [given], ["shrunk"], name="shrink", lambd=0.0, bias=0.0)
+    )
+    save(model, tmp_path / "net.onnx")
+    result = run()
+    words = str(result.exception)
+    assert words.startswith(
+        "There is no way back through node 'shrink' (Shrink): this operator has no rule. Name a layer behind "
+        "it with --layer, or explain the model by perturbation (rise), which needs no gradient: foveal "
+        "explain net.onnx SAMPLE --method rise asks it 2,000 times a sample, about "
+    )
+    assert re.search(
+        r"about [\d.]+ m?s here; foveal collect and foveal audit 64 times, about [\d.]+ m?s\.$", words
+    )
+    assert not (tmp_path / "audited.onnx").exists()

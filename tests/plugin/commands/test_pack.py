@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from foveal.archives import load_model
+from foveal.archives.entries import KINDS
 from foveal.archives.pack import pack as build
 from foveal.commands import pack
 from foveal.errors import UsageError
@@ -101,18 +102,19 @@ def test_the_example_configuration_shows_the_defaults(run, tmp_path):
 
 
 def test_a_kind_that_is_not_built_yet(run):
-    result = run("--kind", "onnx")
-    assert str(result.exception) == "Kind 'onnx' cannot be packed. Kinds that can: vision."
+    result = run("--kind", "image")
+    assert str(result.exception) == f"Kind 'image' cannot be packed. Kinds that can: {', '.join(KINDS)}."
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("96", (96, 96)), ("64,96", (64, 96)), (" 8 , 9 ", (8, 9)), (None, None)]
+    ("text", "size"),
+    [("96", (96,)), ("64,96", (64, 96)), (" 8 , 9 ", (8, 9)), ("4,5,6", (4, 5, 6)), (None, None)],
 )
 def test_sizes(text, size):
     assert pack.parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["x", "0", "1,2,3", "-4", "1.5", "²"])
+@pytest.mark.parametrize("text", ["x", "0", "1,2,3,4", "-4", "1.5", "²"])
 def test_what_is_no_size(text):
     with pytest.raises(UsageError) as caught:
         pack.parse_size(text)

@@ -107,12 +107,12 @@ def test_sizes(text, count):
         ({"rule": 90}, "foveal.rule is 90. Give a text."),
         (
             {"window": "big"},
-            "foveal.window is 'big'. Give 'auto', a side of at least 2 pixels, or [height, width].",
+            "foveal.window is 'big'. Give 'auto', a side of at least 2, or one side per axis.",
         ),
-        ({"window": 1}, "foveal.window is 1. Give 'auto', a side of at least 2 pixels, or [height, width]."),
+        ({"window": 1}, "foveal.window is 1. Give 'auto', a side of at least 2, or one side per axis."),
         (
-            {"window": [8, 8, 8]},
-            "foveal.window is [8, 8, 8]. Give 'auto', a side of at least 2 pixels, or [height, width].",
+            {"window": [8, 8, 8, 8]},
+            "foveal.window is [8, 8, 8, 8]. Give 'auto', a side of at least 2, or one side per axis.",
         ),
         ({"max_windows": 0}, "foveal.max_windows is 0. Give a whole number above 0."),
         ({"max_windows": True}, "foveal.max_windows is True. Give a whole number above 0."),

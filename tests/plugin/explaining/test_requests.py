@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 
+from foveal.archives.model import AuditedModel
 from foveal.attribution import METHODS, get_method, input_method
+from foveal.config import FovealConfig
 from foveal.errors import UsageError
 from foveal.explaining.requests import all_options, load_training, read_options
 from foveal.samples import ImageTransform
@@ -79,8 +82,15 @@ def test_of_several_methods_each_gets_what_it_has(picky):
     assert read == {"gradcam": {}, "picky": {"count": 9}}
 
 
-class Model:
-    transform = ImageTransform(channels=1)
+MODEL = AuditedModel(
+    name="bare",
+    module=nn.Identity(),
+    transform=ImageTransform(channels=1),
+    labels=(),
+    config=FovealConfig(),
+    sha256="",
+    source="",
+)
 
 
 def save(folder, count, size=(8, 8)):
@@ -90,16 +100,16 @@ def save(folder, count, size=(8, 8)):
 
 def test_training_samples_are_taken_evenly(tmp_path):
     save(tmp_path, 10)
-    tensor = load_training(Model, tmp_path, most=5)
+    tensor = load_training(MODEL, tmp_path, most=5)
     assert (tensor[:, 0, 0, 0] * 255).round().tolist() == [0, 2, 4, 6, 8]
-    assert load_training(Model, tmp_path).shape == (10, 1, 8, 8)
+    assert load_training(MODEL, tmp_path).shape == (10, 1, 8, 8)
 
 
 def test_training_samples_of_two_sizes_are_told(tmp_path):
     save(tmp_path, 2)
     Image.new("L", (9, 8)).save(tmp_path / "wide.png")
     with pytest.raises(UsageError) as caught:
-        load_training(Model, tmp_path)
+        load_training(MODEL, tmp_path)
     assert str(caught.value) == (
         "Training sample 'wide.png' has another shape than '000.png'. "
         "Give samples of one shape, or pass --size H,W to `foveal pack`."

@@ -1,4 +1,4 @@
-"""``folders``: a folder per feature, a PNG per entry, and one table of what is known of them."""
+"""``folders``: a folder per feature, a crop per entry, and one table of what is known of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ import pyarrow as pa
 from foveal.library.exporting.describing import KEY, described, flat
 from foveal.library.exporting.naming import file_name
 from foveal.library.exporting.packing import packed
+from foveal.samples.arrays import crop_suffix
 
 TABLE = "metadata.csv"
 
 
 def write_folders(tables: Iterable[pa.Table], folder: Path, name: str) -> None:  # noqa: ARG001 - one of a table
-    """Write ``FEATURE/ID.png`` and ``metadata.csv``, whose ``file_name`` leads to the crop."""
+    """Write ``FEATURE/ID.png`` (``.npy`` of traces) and ``metadata.csv``, whose ``file_name`` leads there."""
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         table: csv.DictWriter[str] | None = None
         for entries in tables:
             rows = zip(described(entries), entries[KEY], entries["crop"], strict=True)
             for fields, key, crop in rows:
-                path = f"{file_name(fields['feature'])}/{key}.png"
+                content = crop.as_py()
+                path = f"{file_name(fields['feature'])}/{key}{crop_suffix(content)}"
                 row = {"file_name": path, **flat(fields)}
                 table = table or _begun(csv.DictWriter(file, list(row), lineterminator="\n"))
                 table.writerow(row)
-                _write(folder / path, packed(crop.as_py()))
+                _write(folder / path, packed(content))
 
 
 def _begun(table: csv.DictWriter[str]) -> csv.DictWriter[str]:

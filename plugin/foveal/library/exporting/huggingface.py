@@ -17,9 +17,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from foveal.errors import UsageError
 from foveal.library.exporting.describing import KEY
 from foveal.library.exporting.packing import packed
 from foveal.records import SOURCES
+from foveal.samples.arrays import crop_suffix
 
 #: Rows of a file, so that none is too large to be loaded at once.
 FILE_ROWS = 10_000
@@ -83,7 +85,7 @@ class _Split:
 def _rows(entries: pa.Table) -> pa.Table:
     """Put the columns of entries into the form that the card describes."""
     names = pa.array([f"{key}.png" for key in entries[KEY].to_pylist()], pa.string())
-    crops = pa.array([packed(crop.as_py()) for crop in entries["crop"]], pa.binary())
+    crops = pa.array([_picture(crop.as_py()) for crop in entries["crop"]], pa.binary())
     image = pa.StructArray.from_arrays([crops, names], fields=list(_IMAGE))
     metadata = pa.array(
         [json.dumps(dict(pairs), sort_keys=True) for pairs in entries["metadata"].to_pylist()]
@@ -93,6 +95,13 @@ def _rows(entries: pa.Table) -> pa.Table:
         {"info": {"features": {name: _type(column.type) for name, column in columns.items()}}}
     )
     return pa.table(columns).replace_schema_metadata({"huggingface": described})
+
+
+def _picture(crop: bytes) -> bytes:
+    """Pack a crop; the format has a column of pictures."""
+    if crop_suffix(crop) != ".png":
+        raise UsageError("The library holds crops that are no pictures", "Export it as webdataset or folders")
+    return packed(crop)
 
 
 def _type(kind: pa.DataType) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """``webdataset``: tar files in which the members of an entry share a key and stand together.
 
-Per entry ``ID.png`` (the crop), ``ID.map.npy`` (the raw map) and ``ID.json`` (what is known of it). Keys hold
-no dot, so that whatever follows the first one is the ending, as WebDataset reads names.
+Per entry ``ID.png`` (the crop; ``ID.npy`` where it is no picture), ``ID.map.npy`` (the raw map) and
+``ID.json`` (what is known of it). Keys hold no dot, so that whatever follows the first one is the ending, as
+WebDataset reads names.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from foveal.library.exporting.describing import KEY, described
 from foveal.library.exporting.packing import packed
+from foveal.samples.arrays import crop_suffix
 
 #: Entries in one tar file.
 SHARD = 10_000
@@ -44,7 +46,8 @@ def _members(entry: dict[str, Any]) -> list[tuple[str, bytes]]:
     map_file = io.BytesIO()
     np.save(map_file, np.asarray(flat, np.float32).reshape(shape), allow_pickle=False)
     known = json.dumps(entry, sort_keys=True).encode()
-    return [(f"{key}.png", packed(crop)), (f"{key}.map.npy", map_file.getvalue()), (f"{key}.json", known)]
+    named = f"{key}{crop_suffix(crop)}"
+    return [(named, packed(crop)), (f"{key}.map.npy", map_file.getvalue()), (f"{key}.json", known)]
 
 
 def _batches(members: Iterator[list[tuple[str, bytes]]]) -> Iterator[Iterable[list[tuple[str, bytes]]]]:
