@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from foveal.capture import Forward
 from foveal.config import FovealConfig
 from foveal.observer import Observer, Seen
 from foveal.recording import Meter, Recorder
-from foveal.samples.transform import ImageTransform
+from foveal.samples.kinds import Transform
 from foveal.spool.losses import LossFile
 from foveal.spool.segments import writer_name
 
@@ -95,7 +96,7 @@ class Auditor:
     def __init__(
         self,
         model: nn.Module,
-        transform: ImageTransform,
+        transform: Transform,
         config: FovealConfig,
         model_sha256: str,
         directory: Path,
@@ -131,7 +132,7 @@ class Auditor:
         chosen: Sequence[bool],
         describe: Callable[[], Sequence[Seen]],
         acknowledge: Callable[[int], None],
-    ) -> Tensor:
+    ) -> Any:  # noqa: ANN401 - whatever the network gives
         """Predict a batch.
 
         Parameters
@@ -147,8 +148,8 @@ class Auditor:
 
         Returns
         -------
-        Tensor
-            The model's output (B, classes), exactly as without auditing.
+        Any
+            The model's own output, the scores (B, classes) of classifiers, exactly as without auditing.
         """
         wanted = sum(chosen)
         if not wanted or self._containment.pausing(wanted) or not self._has_time(wanted):
@@ -164,7 +165,7 @@ class Auditor:
         with self._containment.around("record", wanted):
             self._recorder.write(self.observer(x[:1]), forward, describe(), chosen, acknowledge)
             self._containment.succeeded()
-        return forward.output
+        return forward.prediction
 
     def close(self) -> None:
         """Take the hooks off and seal the spool's segment."""
@@ -187,11 +188,10 @@ class Auditor:
         return self.observer(x[:1]).forward(x)
 
 
-def plain_prediction(model: nn.Module, x: Tensor) -> Tensor:
+def plain_prediction(model: nn.Module, x: Tensor) -> Any:  # noqa: ANN401 - whatever the network gives
     """Predict as if there were no auditing."""
     with torch.inference_mode():
-        output: Tensor = model(x)
-    return output
+        return model(x)
 
 
 def worker_losses(directory: Path) -> LossFile:

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 from foveal.capture import Forward, TopClass, predicted_classes
-from foveal.config import FovealConfig
-from foveal.crops import find_windows, window_size
+from foveal.crops import extent_of, find_windows, shifted, window_size
 from foveal.errors import UsageError, nearest
 from foveal.features import CLASS, FeatureName
 from foveal.observer import Observer
@@ -28,8 +28,9 @@ FORM_HEADER = "X-Foveal-Map"
 
 #: Features that are named, the most active first.
 _FEATURES = 5
-#: Maps with longer sides are averaged down to this: what is larger is no explanation but a picture.
-_LONGEST = 128
+#: Maps with longer sides are averaged down to this, by their number of axes: larger ones explain nothing.
+_LONGEST = {1: 1024, 2: 128, 3: 32}
+_AVERAGED = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,16 @@ class Asked:
     Attributes
     ----------
     size
-        Height and width (further axes are ignored) of the image as it was sent.
+        Sides of the sample as it was sent; its channels may follow.
     form
         How the map is to be written.
+    spacing
+        Size of one step per axis; empty where it is unknown.
     """
 
     size: tuple[int, ...]
     form: Form = "png"
+    spacing: tuple[float, ...] = ()
 
 
 def asked_form(headers: Mapping[str, object]) -> Form:
@@ -74,7 +78,7 @@ def explain_rows(
     observer
         Watches the network.
     x
-        The batch (B, C, h, w).
+        The batch (B, C, *grid).
     asked
         What is asked about each row.
     labels
@@ -84,9 +88,9 @@ def explain_rows(
     -------
     list of dict
         Per row ``class``, ``index``, ``score``; ``map`` (see :func:`written_map`) with ``layer`` and
-        ``method``; ``boxes``, each a ``window`` (y0, x0, y1, x1, half-open, in the image's own pixels) and
-        its ``score``, the share of the map's positive mass that lies in it; ``features`` with their
-        ``activation``.
+        ``method``; ``boxes``, each a ``window`` (y0, x0, y1, x1 of an image, half-open, in the sample's own
+        steps) and its ``score``, the share of the map's positive mass that lies in it; ``features`` with
+        their ``activation``.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def explain_rows(
             "index": index,
             "score": score,
             "map": {"layer": observer.layer, "method": config.method, **written_map(map_, one.form)},
-            "boxes": _boxes(map_, one.size, config),
+            "boxes": _boxes(map_, one, observer),
             "features": _strongest(forward, observer.features, row),
         }
         for row, (index, score, map_, one) in enumerate(
@@ -122,15 +126,16 @@ def _probabilities(logits: Tensor) -> Tensor:
 
 
 def written_map(map_: NDArray[np.float32], form: Form) -> dict[str, Any]:
-    """Write a map (h, w) as text.
+    """Write a map as text.
 
     Returns
     -------
     dict
         ``form``, ``shape``, ``min``, ``max``, and ``data`` in base64. A PNG holds grey values from 0 to 255,
-        which stand for ``min`` to ``max``; an npy file holds the float32 values themselves.
+        which stand for ``min`` to ``max``, in one row where the map has one axis; an npy file holds the
+        float32 values themselves, and those of maps with three axes whatever was asked for.
     """
-    small = _small(map_)
+    small, form = _small(map_), form if map_.ndim < 3 else "npy"
     low, high = float(small.min()), float(small.max())
     data = _WRITERS[form](small, low, high)
     return {
@@ -147,7 +152,7 @@ def _png(map_: NDArray[np.float32], low: float, high: float) -> bytes:
     span = high - low
     grey = np.zeros(map_.shape) if span <= 0 else (map_.astype(np.float64) - low) / span
     out = io.BytesIO()
-    Image.fromarray(np.rint(grey * 255).astype(np.uint8)).save(out, "PNG")
+    Image.fromarray(np.rint(np.atleast_2d(grey) * 255).astype(np.uint8)).save(out, "PNG")
     return out.getvalue()
 
 
@@ -163,18 +168,21 @@ _WRITERS = {"png": _png, "npy": _npy}
 
 def _small(map_: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average a map down whose sides are too long."""
-    height, width = (min(side, _LONGEST) for side in map_.shape)
-    if (height, width) == map_.shape:
+    sides = tuple(min(side, _LONGEST[map_.ndim]) for side in map_.shape)
+    if sides == map_.shape:
         return map_
-    averaged = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(map_)[None, None], (height, width))
+    averaged = _AVERAGED[map_.ndim](torch.from_numpy(map_)[None, None], sides)  # type: ignore[arg-type]
     small: NDArray[np.float32] = averaged[0, 0].numpy()
     return small
 
 
-def _boxes(map_: NDArray[np.float32], size: tuple[int, ...], config: FovealConfig) -> list[dict[str, Any]]:
+def _boxes(map_: NDArray[np.float32], asked: Asked, observer: Observer) -> list[dict[str, Any]]:
     """Find the windows that hold the most of a map: the same that a library's entries show."""
-    found = find_windows(map_, size, window_size(config.window, size), config.max_windows)
-    return [{"window": list(one.window), "score": one.score} for one in found]
+    laid, frame = observer.laid(map_, asked.size, asked.spacing)
+    extent = extent_of(frame)
+    side = window_size(observer.config.window, extent, laid.ndim)
+    found = find_windows(laid, extent, side, observer.config.max_windows)
+    return [{"window": list(shifted(one.window, frame)), "score": one.score} for one in found]
 
 
 def _strongest(forward: Forward, features: Sequence[FeatureName], row: int) -> list[dict[str, Any]]:

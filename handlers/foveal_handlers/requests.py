@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from foveal.config import Keep
-    from foveal.samples.images import Pixels
+    from foveal.samples.kinds import Decoded
     from foveal_handlers.explanations import Form
 
 #: Never kept, whatever is allowed: they let whoever reads them act for somebody else.
@@ -56,7 +56,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Row:
-    """One image of a batch.
+    """One sample of a batch.
 
     Attributes
     ----------
@@ -64,20 +64,20 @@ class Row:
         TorchServe's id of the request.
     origin
         As in :class:`Refusal`.
-    data, pixels
-        The image as sent, and decoded (H, W, C).
+    data, sample
+        The sample as sent, and decoded.
     tensor
-        What the network takes (C, h, w).
+        What the network takes (C, *grid).
     form
         How the map is to be written where the row is to be explained; None where it is to be predicted.
     texts
-        The short texts that came beside the image.
+        The short texts that came beside the sample.
     """
 
     request_id: str
     origin: Origin | None
     data: bytes
-    pixels: Pixels
+    sample: Decoded
     tensor: Tensor
     form: Form | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -93,20 +93,29 @@ def origins(rows: int, requests: int) -> list[Origin] | None:
     return [Origin(0, row) for row in range(rows)] if requests == 1 else None
 
 
-def image_bytes(row: object) -> bytes:
-    """Take the image out of a row: bytes, or text in base64 (a data URL too), in ``data`` or ``body``.
+def sample_bytes(row: object, kind: str = "image") -> bytes:
+    """Take the sample out of a row: bytes, or text in base64 (a data URL too), in ``data`` or ``body``.
+
+    Parameters
+    ----------
+    row
+        As TorchServe hands it over.
+    kind
+        What a sample is called in an error.
 
     Raises
     ------
     UsageError
         When the row holds neither.
     """
-    content = _content(row)
+    content, a = _content(row), "an" if kind[0] in "aeiou" else "a"
     if isinstance(content, (bytes, bytearray, memoryview)) and len(content):
         return bytes(content)
     if isinstance(content, str) and content:
-        return _from_base64(content)
-    raise UsageError("The request holds no image", "Send an image's bytes, or its base64 text under 'data'")
+        return _from_base64(content, f"{a} {kind}")
+    raise UsageError(
+        f"The request holds no {kind}", f"Send {a} {kind}'s bytes, or its base64 text under 'data'"
+    )
 
 
 def _content(row: object) -> object:
@@ -117,18 +126,18 @@ def _content(row: object) -> object:
     return row
 
 
-def _from_base64(text: str) -> bytes:
+def _from_base64(text: str, what: str) -> bytes:
     """Decode base64, with or without the head of a data URL."""
     try:
         return base64.b64decode(text.rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError) as error:
         raise UsageError(
-            "The request's text is not base64", "Send an image's bytes, or its base64 text"
+            "The request's text is not base64", f"Send {what}'s bytes, or its base64 text"
         ) from error
 
 
 def sent_texts(row: object) -> dict[str, str]:
-    """Give the short texts that came beside a row's image, as a form has them; gRPC brings nothing else."""
+    """Give the short texts that came beside a row's sample, as a form has them; gRPC brings nothing else."""
     items = row.items() if isinstance(row, Mapping) else ()
     found = ((name, _short_text(value)) for name, value in items if isinstance(name, str))
     return {name: text for name, text in found if text is not None}
@@ -171,6 +180,11 @@ def kept_metadata(
         if value is not None:
             kept[key] = value
     return {name: _as_text(value) for name, value in kept.items()} | _trace(headers)
+
+
+def kept_tags(tags: Mapping[str, str], keep: Keep) -> dict[str, str]:
+    """Keep what the configuration allows of what a sample's own file says, and nothing else."""
+    return {key: _as_text(tags[key]) for key in keep.metadata if key in tags}
 
 
 def _as_text(value: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from foveal.config import Keep
 from foveal.errors import UsageError
 from foveal.sampling import is_sampled
-from foveal_handlers.requests import Origin, image_bytes, kept_metadata, origins, sent_texts
+from foveal_handlers.requests import Origin, kept_metadata, origins, sample_bytes, sent_texts
 
 names = st.text("abcdef-", min_size=1, max_size=6)
 
@@ -25,7 +25,7 @@ def test_bytes_and_base64_give_the_same(data):
         {"body": {"b64": text}},
         {"body": {"data": text}},
     ):
-        assert image_bytes(row) == data
+        assert sample_bytes(row) == data
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_bytes_and_base64_give_the_same(data):
 )
 def test_rows_without_an_image(row):
     with pytest.raises(UsageError, match="The request holds no image"):
-        image_bytes(row)
+        sample_bytes(row)
 
 
 @given(st.text())
 def test_any_text_is_decoded_or_refused(text):
     with suppress(UsageError):
-        assert isinstance(image_bytes({"data": text}), bytes)
+        assert isinstance(sample_bytes({"data": text}), bytes)
 
 
 def test_rows_and_requests():

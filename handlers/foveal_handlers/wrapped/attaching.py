@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foveal.archives.settings import blank_input
 from foveal.capture import Batch, Forward, calls_seen
 from foveal.observer import Observer
 from foveal_handlers.auditing import Containment
 from foveal_handlers.wrapped.discovery import NOT_RUN, STARTING, Obstacle, find_model, obstacle
+from foveal_handlers.wrapped.onnx_sessions import find_seat
 from foveal_handlers.wrapped.original import Original
 from foveal_handlers.wrapped.setting import Setting
 
@@ -73,7 +73,10 @@ class Attachment:
         """Look for the network, and turn to it where it is not the known one."""
         if self._ended:
             return
-        model = find_model(self._original, self._setting.config.classifier)
+        model, seat = find_model(self._original, self._setting.config.classifier), None
+        if model is None and self._setting.onnx is not None:
+            seat = find_seat(self._original, self._setting.onnx)
+            model = None if seat is None else seat.module
         if model is not None and model is self._model:
             return
         self.close()
@@ -81,7 +84,9 @@ class Attachment:
         if model is None or self._obstacle is not None:
             return
         self._model = model
-        example = blank_input(self._setting.transform) if self._setting.transform else None
+        if seat is not None:
+            self._undo.enter_context(seat.taken())
+        example = self._setting.transform.blank() if self._setting.transform else None
         if example is None or not self._observe(model, example.to(_device(model))):
             self._await_input(model)
 

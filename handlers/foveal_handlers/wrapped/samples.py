@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from foveal.config import FovealConfig
@@ -13,8 +15,9 @@ from foveal.errors import UsageError
 from foveal.observer import Seen
 from foveal.samples.arrays import encode_array
 from foveal.samples.geometry import FrameFinder
-from foveal.samples.images import Pixels
-from foveal_handlers.requests import Origin, image_bytes, kept_metadata, sent_texts
+from foveal.samples.keeping import kept_picture
+from foveal.samples.values import Values
+from foveal_handlers.requests import Origin, kept_metadata, sample_bytes, sent_texts
 from foveal_handlers.wrapped.scope import Scope
 
 Frame = tuple[int, int, int, int]
@@ -45,11 +48,12 @@ def seen_row(
     request_id = scope.request_ids[origin.request]
     sent = _sent(scope.rows[row])
     found = frames.find(sent, x) if sent else None
-    encoded, size, frame = _drawn(x) if found is None else (sent, *found)
+    bare = b"" if found is None else _bare(sent, request_id, config)
+    encoded, size, frame = (bare, *found) if found is not None and bare else _drawn(x)
     return Seen(
         sample=request_id,
         row=origin.row,
-        pixels=None,
+        values=None,
         source="production",
         time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         key=request_id,
@@ -64,21 +68,43 @@ def seen_row(
 def _sent(content: object) -> bytes:
     """Give a row's bytes as they were sent; none where it holds something else."""
     try:
-        return image_bytes(content)
+        return sample_bytes(content)
     except UsageError:
         return b""
 
 
-def _drawn(x: Tensor) -> tuple[bytes, tuple[int, int, int], Frame | None]:
-    """Draw what the network was given (C, h, w), from its lowest value to its highest, or from 0 to 1."""
+def _bare(sent: bytes, request_id: str, config: FovealConfig) -> bytes:
+    """Give what may be kept of an image's bytes; none where it is damaged, though its own handler read it."""
+    try:
+        return kept_picture(sent, request_id, hide_text=config.keep.hides_text)
+    except UsageError:
+        return b""
+
+
+def _drawn(x: Tensor) -> tuple[bytes, tuple[int, ...], Frame | None]:
+    """Draw what the network was given (C, *S): pictures as pictures, traces and volumes as they are."""
     values = x.detach().float().cpu().numpy()
-    if values.ndim != 3 or not values.size or not np.isfinite(values).all():
+    if values.ndim - 1 not in _DRAWINGS or not values.size or not np.isfinite(values).all():
         raise UsageError(
-            f"The network's input of shape {tuple(x.shape)} is no image", "Only images are observed so far"
+            f"The network's input of shape {tuple(x.shape)} is no sample",
+            "Only images, traces and volumes are observed so far",
         )
+    drawn = _DRAWINGS[values.ndim - 1](values)
+    return encode_array(drawn), drawn.shape, None
+
+
+def _picture(values: NDArray[np.float32]) -> Values:
+    """Draw a picture from its lowest value to its highest, or from 0 to 1."""
     values = values if len(values) in (1, 3, 4) else values.mean(axis=0, keepdims=True)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         values = (values - low) / max(high - low, 1e-12)
-    pixels: Pixels = np.rint(values * 255).astype(np.uint8).transpose(1, 2, 0)
-    return encode_array(pixels), (pixels.shape[0], pixels.shape[1], pixels.shape[2]), None
+    pixels: Values = np.rint(values * 255).astype(np.uint8).transpose(1, 2, 0)
+    return pixels
+
+
+def _as_given(values: NDArray[np.float32]) -> Values:
+    return np.moveaxis(values, 0, -1)
+
+
+_DRAWINGS: dict[int, Callable[[NDArray[np.float32]], Values]] = {1: _as_given, 2: _picture, 3: _as_given}

@@ -10,7 +10,8 @@ from typing import Any
 from foveal.archives.mar import archive_sha256, read_own_settings
 from foveal.config import FovealConfig
 from foveal.errors import UsageError
-from foveal.samples.transform import ImageTransform
+from foveal.onnx_graphs.carried import CARRIED
+from foveal.samples.kinds import Transform, read_transform
 from foveal.spool.segments import model_folder
 
 
@@ -28,12 +29,15 @@ class Setting:
         The model's folder in the spool; None where nothing is to be observed.
     model_sha256
         Hash of the archive.
+    onnx
+        The archive's ONNX file, where it holds one and what is needed to look into it.
     """
 
     config: FovealConfig
-    transform: ImageTransform | None
+    transform: Transform | None
     spool: Path | None
     model_sha256: str
+    onnx: Path | None = None
 
     @classmethod
     def read(cls, context: Any) -> Setting:  # noqa: ANN401 - TorchServe's
@@ -48,7 +52,8 @@ class Setting:
         name = str((context.manifest or {})["model"]["modelName"])
         if config.spool.dir is None or not _observes(config):
             return cls(config, transform, None, "")
-        return cls(config, transform, model_folder(config.spool.dir, name), archive_sha256(folder))
+        spool, onnx = model_folder(config.spool.dir, name), _onnx(folder, context.manifest["model"])
+        return cls(config, transform, spool, archive_sha256(folder), onnx)
 
 
 def _observes(config: FovealConfig) -> bool:
@@ -56,9 +61,15 @@ def _observes(config: FovealConfig) -> bool:
     return config.sample_rate > 0 or config.sampling.uncertain > 0 or config.sampling.novel > 0
 
 
-def _transform(preprocess: object) -> ImageTransform | None:
+def _onnx(folder: Path, model: Mapping[str, Any]) -> Path | None:
+    """Name the ONNX file of an archive that carries what is needed to look into it."""
+    path = folder / str(model.get("serializedFile") or "")
+    return path if path.suffix == ".onnx" and path.with_name(CARRIED).is_file() else None
+
+
+def _transform(preprocess: object) -> Transform | None:
     """Read the preprocessing; a section of that name that is the handler's own is none of our business."""
     try:
-        return ImageTransform.from_mapping(preprocess) if isinstance(preprocess, Mapping) else None
+        return read_transform(preprocess) if isinstance(preprocess, Mapping) else None
     except UsageError:
         return None

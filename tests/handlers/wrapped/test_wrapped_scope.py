@@ -17,7 +17,7 @@ from foveal_handlers.wrapped.scope import Scope, current_scope, under_way
 
 NO_IMAGE = (
     "Foveal cannot observe predictions of ts.torch_handler.vision_handler:VisionHandler. The network's input "
-    "of shape (3, 16, 16) is no image. Only images are observed so far."
+    "of shape (3, 16, 16) is no sample. Only images, traces and volumes are observed so far."
 )
 NO_MODEL = (
     "Foveal cannot observe predictions of named_handler:NamedHandler. No torch.nn.Module was found in the "

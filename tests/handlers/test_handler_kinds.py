@@ -1,0 +1,161 @@
+"""The handler of traces: rows of one batch apart, what is noted of them, and what stays out of the worker."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import sys
+import zipfile
+from textwrap import dedent
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from foveal.archives.pack import pack
+from foveal.samples.arrays import decode_crop
+from foveal.spool.reader import read_segment
+from foveal.spool.segments import model_folder
+from foveal_handlers.handler import SampleHandler
+
+NETWORK = """
+    from torch import nn
+
+
+    class Trace(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv1d(1, 4, 4, stride=4)
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.fc(self.conv(x).relu().mean(2))
+"""
+
+
+def npy(values):
+    out = io.BytesIO()
+    np.save(out, values)
+    return out.getvalue()
+
+
+def trace(seed=0, steps=120):
+    return np.random.default_rng(seed).normal(size=(steps, 1)).astype(np.float32)
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, new_context, request_batch):
+    """Start a handler of traces that observes into a spool, and give what asks it."""
+    started = []
+
+    def start(kind="signal", **changes):
+        monkeypatch.setenv("FOVEAL_SPOOL_DIR", str(tmp_path / "spool"))
+        (tmp_path / "net.py").write_text(dedent(NETWORK))
+        torch.manual_seed(0)
+        parts = {"conv": nn.Conv1d(1, 4, 4), "fc": nn.Linear(4, 3)}
+        state = {
+            f"{name}.{key}": one for name, part in parts.items() for key, one in part.state_dict().items()
+        }
+        torch.save(state, tmp_path / "net.pt")
+        config = {"foveal": {"rule": "nonzero", "features": ["class:*"], **changes.pop("foveal", {})}}
+        told = {"size": (120,), "channels": 1, "labels": ("a", "b", "c"), "config": config, **changes}
+        out = pack(kind, tmp_path / "net.py", tmp_path / "net.pt", tmp_path / "small.mar", **told)
+        with ZipFile(out) as archive:
+            archive.extractall(tmp_path / "model")
+        context, handler = new_context(tmp_path / "model"), SampleHandler()
+        handler.initialize(context)
+        started.append(handler)
+        return lambda *rows, **how: (handler.handle(request_batch(context, rows, **how), context), context)
+
+    yield start
+    for handler in started:
+        handler.auditor.close()
+
+
+@pytest.fixture
+def noted(tmp_path):
+    def read():
+        folder = model_folder(tmp_path / "spool", "small")
+        segments = sorted([*folder.glob("*.open"), *folder.glob("*.seg")])
+        return [observation for segment in segments for observation in read_segment(segment)]
+
+    return read
+
+
+def test_good_and_bad_rows_of_one_batch(start, noted):
+    ask = start()
+    answers, context = ask(npy(trace()), b"\0nothing", npy(trace(1)), npy(trace(2).repeat(2, axis=1)))
+    assert set(answers[0]) == set(answers[2]) == {"a", "b", "c"}
+    assert answers[1]["message"].startswith(
+        "Sample 'id-1' cannot be read as a signal: unknown or damaged format."
+    )
+    assert answers[3]["message"].startswith("Sample 'id-3' has 2 channels, the model takes 1.")
+    assert [context.get_response_status(row)[0] for row in range(4)] == [200, 400, 200, 400]
+    observed = {one.sample.sample: one for one in noted()}
+    assert set(observed) == {"id-0", "id-2"}
+    assert observed["id-0"].sample.shape == (120, 1)
+    np.testing.assert_array_equal(decode_crop(observed["id-0"].negative.encoded, ""), trace())
+
+
+def test_base64_in_json(start):
+    ask = start()
+    (plain, packed), _ = ask(npy(trace()), {"data": base64.b64encode(npy(trace())).decode()})
+    assert plain == packed
+    answers, _ = ask(npy(trace()), {"data": "?"})
+    assert answers[1]["message"] == (
+        "The request's text is not base64. Send a signal's bytes, or its base64 text."
+    )
+    answers, _ = ask(npy(trace()), {})
+    assert answers[1]["message"] == (
+        "The request holds no signal. Send a signal's bytes, or its base64 text under 'data'."
+    )
+
+
+def test_explanations_are_in_the_traces_own_steps(start):
+    ask = start("audio", rate=8000)
+    out = io.BytesIO()
+    values = (np.random.default_rng(0).normal(size=240) * 9000).astype(np.int16)
+    soundfile.write(out, values, 16000, format="WAV")
+    ((told,), _) = ask(out.getvalue(), headers=[{"explain": "True"}])
+    assert told["map"]["shape"] == [30]
+    assert all(0 <= box["window"][0] < box["window"][1] <= 240 for box in told["boxes"])
+    ((told,), _) = ask(out.getvalue(), headers=[{"explain": "True", "X-Foveal-Map": "npy"}])
+    assert np.load(io.BytesIO(base64.b64decode(told["map"]["data"]))).shape == (30,)
+    json.dumps(told)
+
+
+def test_what_the_file_says_is_kept_by_name_only(start, noted):
+    """A header in the sample's file is noted neither as bytes nor as metadata."""
+    ask = start("audio", foveal={"keep": {"metadata": ["site"]}})
+    out = io.BytesIO()
+    with soundfile.SoundFile(out, "w", 8000, 1, format="WAV") as file:
+        file.artist, file.title = "PLANTED NAME", "PLANTED TITLE"
+        file.write(np.zeros(120, np.int16))
+    assert b"PLANTED" in out.getvalue()
+    ask(out.getvalue(), headers=[{"X-Foveal-Site": "north"}])
+    (one,) = noted()
+    assert one.sample.metadata == {"site": "north"}
+    assert b"PLANTED" not in one.negative.encoded
+
+
+def test_a_record_that_would_bring_pandas_is_refused(start):
+    ask = start()
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as packed:
+        packed.writestr("r.hea", "r 1 250 4\nr.dat 16 200 0 0 0 0 0 a\n")
+    answers, _ = ask(npy(trace()), out.getvalue())
+    assert answers[1]["message"] == ("WFDB files are not read while serving. Send the values as npy or CSV.")
+
+
+def test_a_decoder_that_is_not_installed(start, monkeypatch):
+    ask = start("audio")
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    answers, context = ask(npy(trace()), b"RIFF....WAVE")
+    assert answers[1]["code"] == context.get_response_status(1)[0] == 503
+    assert answers[1]["message"] == (
+        "Sample 'id-1' cannot be read: soundfile is not installed. Install it: pip install foveal[signals]."
+    )
