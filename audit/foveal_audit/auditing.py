@@ -34,12 +34,15 @@ from foveal_audit.gaps.worklist import worklist
 from foveal_audit.hearing import Audience, hear
 from foveal_audit.judgement.assessing import assess
 from foveal_audit.judgement.facet import Facet, Judged
+from foveal_audit.judgement.irrelevance import is_property
 from foveal_audit.knowledge import NOTHING, Knowledge
-from foveal_audit.limits import limits, unshown_concepts, what_was_missed, without_gaps
+from foveal_audit.limits import closed_layers, limits, unshown_concepts, what_was_missed, without_gaps
 from foveal_audit.provenance import config_record, environment_record, library_ref, model_ref
 from foveal_audit.reproducible import now, one_thread
 from foveal_audit.rois import require_known
 from foveal_audit.settings import AuditSettings
+from foveal_audit.training_windows import training_windows
+from foveal_audit.whole_samples import Reader
 from foveal_audit.windows import Evidence
 
 Progress = Callable[[str, int, int], None]
@@ -125,7 +128,8 @@ class _Audit:
         reading = reading_settings(library, model, settings)
         folder = engine.keep("evidence", reading, self._read)
         self._evidence = open_evidence(folder)
-        require_known(knowledge.rois, set(self._evidence.samples.names.tolist()))
+        samples = self._evidence.samples
+        require_known(knowledge.rois, set(samples.names.tolist()), samples.axes)
         self._readable = find_readable(self._evidence.samples)
         self._inputs = {"evidence": folder, **keep_knowledge(engine.keep, knowledge)}
 
@@ -143,7 +147,8 @@ class _Audit:
         missed = what_was_missed(judged, self._evidence)
         facets = [one.facet for one in judged]
         findings, stated = self._findings(examined, assessments, facets, gaps, drawn, missed)
-        result = _result(findings, stated, assessments, facets, self._evidence, gaps, drawn)
+        reader = Reader.of(self._model)
+        result = _result(findings, stated, assessments, facets, self._evidence, gaps, drawn, reader)
         return Audited(result, {name: one.write for name, one in drawn.items()}, examined.units)
 
     def _examine(self) -> Examined:
@@ -234,6 +239,7 @@ class _Audit:
     def _not_examined(self, assessments: list[Assessment], drawn: Mapping[str, Generated]) -> list[str]:
         model = self._model
         lines = limits(self._library, model.sha256, self._evidence, self._readable, model.labels)
+        lines[:0] = closed_layers(model.module)
         if without := len({one.feature for one in assessments} - set(drawn)):
             lines.append(
                 f"No generator learned the appearance of {plural(without, 'feature')} "
@@ -271,20 +277,27 @@ def _result(
     evidence: Evidence,
     gaps: Gaps | None,
     drawn: Mapping[str, Generated],
+    reader: Reader,
 ) -> AuditResult:
     samples = evidence.samples
+    flagged = {one.id for one in findings.artefacts if not is_property(one.signals)}
     facets: list[FacetEvidence] = []
     for one, facet in zip(assessments, judged, strict=True):
-        plain, own = facet_evidence(one, facet.windows, samples, None), drawn.get(one.feature)
+        kept = evidence.contribution if one.id in flagged else None
+        plain = facet_evidence(one, facet.windows, samples, None, kept, reader)
+        own = drawn.get(one.feature)
         facets.append(replace(plain, **own.fields) if own and own.facet == one.facet else plain)
+    pairs = zip(assessments, judged, strict=True)
+    training = [training_windows(one, facet.windows, samples) for one, facet in pairs]
     if gaps is None:
-        return AuditResult(findings, facets)
+        return AuditResult(findings, facets, training=training)
     pictures = [
-        gap_evidence(finding, gap, evidence.contribution, samples)
+        gap_evidence(finding, gap, evidence.contribution, samples, reader)
         for finding, gap in zip(stated, gaps.found, strict=True)
     ]
     orders = worklist(zip(stated, gaps.found, strict=True), int(samples.of("training").sum()))
-    return AuditResult(findings, facets, pictures, _coverage_rows(evidence, gaps, stated), orders)
+    rows = _coverage_rows(evidence, gaps, stated)
+    return AuditResult(findings, facets, pictures, rows, orders, training)
 
 
 def _coverage_rows(evidence: Evidence, gaps: Gaps, stated: list[GapFinding]) -> list[CoverageRow]:

@@ -16,6 +16,7 @@ from foveal.library.connection import Connection
 from foveal_audit.bundle.changes import Subject
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import ROLE
+from foveal_audit.bundle.training import TRAINING, Row, read_training
 from foveal_audit.bundle.writing import FINDINGS
 
 _MOST = 50
@@ -33,6 +34,8 @@ class Audit:
         Name for people.
     read
         Reads its findings.
+    read_training
+        Reads all training windows of its facets, see :mod:`.bundle.training`; None where it lists none.
     folder
         Its bundle, where it is a folder of this machine.
     url
@@ -42,6 +45,7 @@ class Audit:
     key: str
     title: str
     read: Callable[[], Findings]
+    read_training: Callable[[], list[Row] | None] = lambda: None
     folder: Path | None = None
     url: str = ""
 
@@ -49,6 +53,11 @@ class Audit:
     def findings(self) -> Findings:
         """What it found."""
         return self.read()
+
+    @cached_property
+    def training(self) -> list[Row] | None:
+        """All training windows of its facets."""
+        return self.read_training()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -66,7 +75,7 @@ def of_bundle(folder: Path, number: int = 0) -> Audit:
     """
     findings = _checked((folder / FINDINGS), folder)
     title = f"{findings.created:%Y-%m-%d %H:%M}, folder {folder.name}"
-    return Audit(f"bundle-{number}", title, lambda: findings, folder)
+    return Audit(f"bundle-{number}", title, lambda: findings, lambda: _training(folder, folder), folder)
 
 
 def logged(library: Library) -> list[Audit]:
@@ -82,6 +91,7 @@ def logged(library: Library) -> list[Audit]:
             run.info.run_id,
             str(run.info.run_name),
             _reader(library, str(run.info.run_id)),
+            _training_reader(library, str(run.info.run_id)),
             url=f"{page}/runs/{run.info.run_id}" if page else "",
         )
         for run in runs
@@ -106,6 +116,26 @@ def _reader(library: Library, run_id: str) -> Callable[[], Findings]:
             return _checked(file, f"run {run_id}")
 
     return read
+
+
+def _training_reader(library: Library, run_id: str) -> Callable[[], list[Row] | None]:
+    def read() -> list[Row] | None:
+        with (
+            tempfile.TemporaryDirectory(prefix="foveal-") as scratch,
+            Connection(library.tracking_uri).moving() as client,
+        ):
+            if any(file.path == TRAINING for file in client.list_artifacts(run_id)):
+                client.download_artifacts(run_id, TRAINING, scratch)
+            return _training(Path(scratch), f"run {run_id}")
+
+    return read
+
+
+def _training(folder: Path, what: object) -> list[Row] | None:
+    try:
+        return read_training(folder)
+    except ValueError as error:
+        raise UsageError(f"{what}: {error}", "Check the bundle with `foveal verify`") from error
 
 
 def _checked(file: Path, what: object) -> Findings:

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.archives import AuditedModel
-from foveal.samples import read_image
-from foveal.samples.images import Pixels
-from foveal_audit.bench import is_unchanged
+from foveal_audit.bench import is_unchanged, reader_of, spacing_of
 from foveal_audit.bundle.evidence import Crop, FacetEvidence, GapEvidence
 from foveal_audit.bundle.schema import Assessment, GapFinding
 from foveal_audit.bundle.writing import generator_folder
+from foveal_audit.crop_pictures import field_of, picture_of
 from foveal_audit.gaps.embedding import CropEmbedder
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.generators import (
@@ -29,12 +28,15 @@ from foveal_audit.generators import (
     nearest_crops,
 )
 from foveal_audit.generators.pasting import Pasting, Place, coldest
+from foveal_audit.generators.pictures import as_pictures
 from foveal_audit.generators.unit_value import unit_measure
 from foveal_audit.judgement.assessing import entry_ref
 from foveal_audit.lattice import make_lattice
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.appearance import SIDE
+from foveal_audit.units.resizing import resized
 from foveal_audit.units.unit import Unit
+from foveal_audit.whole_samples import PICTURES, Reader, whole_samples
 from foveal_audit.windows import Samples, Windows
 
 _SHOWN = 12
@@ -79,6 +81,7 @@ def draw_generator(
             embed=_network_eyes(chosen, samples, model),
             activation=_activation(windows, samples, model, unit, settings.seed),
             metadata={column: values[chosen.owner].tolist() for column, values in samples.metadata.items()},
+            span=windows.span,
         )
     except TooFewCrops:
         return None
@@ -109,21 +112,23 @@ def _activation(
     free[windows.owner] = False
     order = np.random.default_rng(seed).permutation(np.flatnonzero(free))
     files = (samples.origins[row] for row in order if is_unchanged(samples.origins[row], samples.sha256[row]))
-    candidates = [read_image(Path(str(file))) for file in islice(files, _CANDIDATES)]
+    candidates = list(map(reader_of(model), map(str, islice(files, _CANDIDATES))))
     measure = unit_measure(model, outcome, unit)
     hosts = coldest(measure, candidates, _HOSTS)
-    return Pasting(measure, hosts, _places(windows, samples)) if hosts else None
+    return Pasting(measure, hosts, _places(windows, samples), windows.span) if hosts else None
 
 
 def _places(windows: Windows, samples: Samples) -> list[Place]:
-    sizes = np.array([samples.shapes[owner][:2] * 2 for owner in windows.owner], np.float64)
-    return [(y0, x0, y1, x1) for y0, x0, y1, x1 in (windows.boxes / sizes).tolist()]
+    sides = windows.sides(samples)
+    return [tuple(place) for place in (windows.boxes / np.concatenate([sides, sides], axis=1)).tolist()]
 
 
-def _network_eyes(
-    windows: Windows, samples: Samples, model: AuditedModel
-) -> Callable[[NDArray[np.floating]], NDArray[np.float32]]:
+def _network_eyes(windows: Windows, samples: Samples, model: AuditedModel) -> _Eyes:
     """Describe crops at the common size by what the network makes of them at the scale it saw them."""
+    return _EYES.get(windows.axes, _eyes_on_samples)(windows, samples, model)
+
+
+def _eyes_on_pictures(windows: Windows, samples: Samples, model: AuditedModel) -> _Eyes:
     y0, x0, y1, x1 = windows.boxes[0]
     height, width = samples.shapes[windows.owner[0]][:2]
     shape = (height * SIDE / (y1 - y0), width * SIDE / (x1 - x0))
@@ -135,16 +140,56 @@ def _network_eyes(
     return describe
 
 
+def _eyes_on_samples(windows: Windows, samples: Samples, model: AuditedModel) -> _Eyes:
+    """Show the network crops as long as windows are, in the unit of the samples."""
+    first, shape = windows.crop(0), samples.shapes[windows.owner[0]]
+    embed = CropEmbedder(model, (first, shape), _spacing(windows, samples, model))
+
+    def describe(crops: NDArray[np.floating]) -> NDArray[np.float32]:
+        large = (resized(np.moveaxis(crop, 0, -1), first.shape[:-1]) for crop in crops)
+        values = [windows.span.values(np.moveaxis(crop, 0, -1), first.dtype) for crop in large]
+        return embed(values, [shape] * len(values))
+
+    return describe
+
+
+def _spacing(windows: Windows, samples: Samples, model: AuditedModel) -> tuple[float, ...]:
+    """Say how large the steps of the first sample are whose file is there; empty where nobody knows."""
+    for owner in np.unique(windows.owner):
+        if is_unchanged(samples.origins[owner], samples.sha256[owner]):
+            return spacing_of(reader_of(model)(str(samples.origins[owner])))
+    return ()
+
+
+_Eyes = Callable[[NDArray[np.floating]], NDArray[np.float32]]
+#: By the number of axes; pictures are scaled to the network's size at once, whose figures cards hold.
+_EYES: Mapping[int, Callable[[Windows, Samples, AuditedModel], _Eyes]] = {2: _eyes_on_pictures}
+
+
 def facet_evidence(
-    assessment: Assessment, windows: Windows, samples: Samples, drawn: Drawn | None
+    assessment: Assessment,
+    windows: Windows,
+    samples: Samples,
+    drawn: Drawn | None,
+    kept: Windows | None = None,
+    reader: Reader = PICTURES,
 ) -> FacetEvidence:
-    """Gather what a facet looks like: its strongest crops, one per sample, and generated variants."""
+    """Gather what a facet looks like: its strongest crops, one per sample, and generated variants.
+
+    Parameters
+    ----------
+    kept
+        What is known of samples whose file is gone; without it no whole samples are shown.
+    reader
+        Reads the files of the others.
+    """
     rows = _typical(windows, samples)
     evidence = FacetEvidence(
         assessment=assessment,
-        crops=[_eight_bits(windows.pixels(row)) for row in rows],
-        maps=[windows.maps[row] for row in rows],
+        crops=[picture_of(windows.crop(row), windows.span) for row in rows],
+        maps=[field_of(windows.maps[row], _sides(windows, row)) for row in rows],
         refs=[entry_ref(windows, row, samples) for row in rows],
+        whole=whole_samples(rows, windows, samples, kept, reader) if kept is not None else (),
     )
     if drawn is None or drawn.facet != assessment.facet:
         return evidence
@@ -173,14 +218,17 @@ def _lattice(learned: Learned, feature: str) -> Mapping[str, Any]:
     return make_lattice(learned.generator, labels=words, guard=learned.guard).as_json(feature)
 
 
-def gap_evidence(finding: GapFinding, gap: Gap, windows: Windows, samples: Samples) -> GapEvidence:
+def gap_evidence(
+    finding: GapFinding, gap: Gap, windows: Windows, samples: Samples, reader: Reader = PICTURES
+) -> GapEvidence:
     """Gather what a gap looks like: production crops, each with the training crop nearest to it."""
     shown = [int(row) for row in gap.windows[: len(gap.nearest)]]
     return GapEvidence(
         finding=finding,
-        crops=[_eight_bits(windows.pixels(row)) for row in shown],
+        crops=[picture_of(windows.crop(row), windows.span) for row in shown],
         refs=[entry_ref(windows, row, samples) for row in shown],
-        nearest=[_eight_bits(windows.pixels(int(row))) for row in gap.nearest],
+        nearest=[picture_of(windows.crop(int(row)), windows.span) for row in gap.nearest],
+        whole=whole_samples(shown, windows, samples, windows, reader),
     )
 
 
@@ -197,10 +245,13 @@ def _typical(windows: Windows, samples: Samples) -> list[int]:
     return [int(row) for row in order[sorted(list(dict.fromkeys(chosen))[:_SHOWN])]]
 
 
-def _eight_bits(pixels: Pixels) -> Crop:
-    scale = np.iinfo(pixels.dtype).max / 255
-    return (pixels.astype(np.float32) / scale).round().astype(np.uint8)
+def _sides(windows: Windows, row: int) -> list[int]:
+    box, axes = windows.boxes[row].tolist(), windows.axes
+    return [end - start for start, end in zip(box[:axes], box[axes:], strict=True)]
 
 
 def _pictures(crops: NDArray[np.floating]) -> Sequence[Crop]:
+    """Turn crops (n, C, *s) in 0 to 1 into 8 bits; a picture keeps its channels."""
+    if crops.ndim != 4:  # a picture's channels; others are drawn
+        return list(as_pictures(np.asarray(crops, np.float32)))
     return list((np.clip(crops, 0, 1).transpose(0, 2, 3, 1) * 255).round().astype(np.uint8))

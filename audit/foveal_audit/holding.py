@@ -12,18 +12,17 @@ from foveal.capture.grids import Layout, read_layout
 from foveal.records import Window
 from foveal_audit.units.unit import Unit
 
-#: Part of a sample, as shares of its height and width: y0, x0, y1, x1.
-Share = tuple[float, float, float, float]
-_WHOLE: Share = (0.0, 0.0, 1.0, 1.0)
+#: Part of a sample, as shares of its sides: all starts, then all ends (y0, x0, y1, x1 of a picture).
+Share = tuple[float, ...]
 _ROUNDING = 1e-6
 
 
 def share_of(window: Window, shape: Sequence[int], unit: Unit) -> Share:
-    """Say which part of a sample (H, W, C) a unit is held in: the window, or all of it for a node."""
+    """Say which part of a sample (*S, C) a unit is held in: the window, or all of it for a node."""
+    axes = len(window) // 2
     if not unit.local:
-        return _WHOLE
-    y0, x0, y1, x1 = window
-    return y0 / shape[0], x0 / shape[1], y1 / shape[0], x1 / shape[1]
+        return (0.0,) * axes + (1.0,) * axes
+    return tuple(edge / shape[place % axes] for place, edge in enumerate(window))
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def held(
     module, layer
         The network and the layer of it that the unit lives in.
     batch
-        Preprocessed samples (b, C, h, w) whose values are kept.
+        Preprocessed samples (b, C, *s) whose values are kept.
     shares
         Per sample where the unit is held.
     unit
@@ -85,11 +84,20 @@ def _mask(kept: Tensor, layout: Layout | None, shares: Sequence[Share], unit: Un
 
 
 def _inside(share: Share, grid: Sequence[int]) -> Tensor:
-    """Mark the cells of a grid that a part of the sample touches; all where the grid is no picture."""
-    if len(grid) != 2:
-        return torch.ones(tuple(grid), dtype=torch.bool)
-    rows, columns = (_touched(share[axis], share[axis + 2], size) for axis, size in enumerate(grid))
-    return rows[:, None] & columns[None]
+    """Mark the cells of a grid that a part of the sample touches; all where the grid has fewer axes.
+
+    The axes of a grid that has more are matched from the last one: of a spectrogram that is time, and every
+    frequency is held.
+    """
+    axes = len(share) // 2
+    inside = torch.ones(tuple(grid), dtype=torch.bool)
+    if len(grid) < axes:
+        return inside
+    for axis in range(axes):
+        place = len(grid) - axes + axis
+        touched = _touched(share[axis], share[axes + axis], grid[place])
+        inside &= touched.reshape(-1, *[1] * (len(grid) - 1 - place))
+    return inside
 
 
 def _touched(low: float, high: float, size: int) -> Tensor:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from foveal import Library
+from foveal.facades.occluded import Occluded
 from foveal.records import SOURCES
 from foveal_audit.bundle.summary import plural
 from foveal_audit.judgement.facet import Judged
@@ -29,6 +31,20 @@ def without_gaps(evidence: Evidence) -> str:
     if not samples.of("production").any():
         return "the library holds no production samples to compare with"
     return "" if samples.of("training")[owner].any() else "no training sample has a contribution window"
+
+
+def closed_layers(module: nn.Module) -> list[str]:
+    """Say that a network's layers cannot be reached, and how it is explained instead; nothing where they can.
+
+    Parameters
+    ----------
+    module
+        The network, or its façade.
+    """
+    if not isinstance(module, Occluded):
+        return []
+    how = "it is explained by perturbation: asked about the sample without each of its cells in turn"
+    return [f"The network's layers and nodes: {module.closed}; {how}"]
 
 
 def limits(

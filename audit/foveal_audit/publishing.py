@@ -11,7 +11,7 @@ from foveal.errors import UsageError
 from foveal_audit.auditing import Progress, audit, silent
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.tracking import log_bundle
-from foveal_audit.bundle.writing import MISSING, check_place, write_bundle
+from foveal_audit.bundle.writing import FINDINGS, MISSING, check_place, write_bundle
 from foveal_audit.engine.running import Engine
 from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.registering import record_verdict
@@ -52,6 +52,7 @@ def publish(
     engine: Engine | None = None,
     knowledge: Knowledge = NOTHING,
     pdf: bool = True,
+    whole_pictures: bool = True,
 ) -> Published:
     """Audit a model and publish what was found.
 
@@ -63,6 +64,8 @@ def publish(
         As in :func:`foveal_audit.bundle.writing.write_bundle`.
     pdf
         Whether the bundle gets a ``report.pdf``.
+    whole_pictures
+        Whether the report shows whole pictures beside crops: more of a sample than the library keeps.
 
     Raises
     ------
@@ -76,14 +79,14 @@ def publish(
     audited = audit(model, library, settings, progress, engine, knowledge=knowledge)
     progress("writing the bundle", 0, 1)
     bundle = write_bundle(
-        audited.result,
+        audited.result if whole_pictures else audited.result.cropped(),
         out,
         documents=documents(pdf=pdf),
         generators=audited.generators,
         previous=previous,
         key=key,
     )
-    findings = audited.result.findings
+    findings = Findings.model_validate_json((bundle / FINDINGS).read_bytes())  # with what changed since
     library.assign(audited.units, findings.fingerprint[:16])
     logged = log_bundle(bundle, library)
     warnings = [record_verdict(model, library, findings, logged.run_id), _missing(bundle)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from foveal.archives import AuditedModel
 from foveal.archives.mar import opened, read_own_settings
+from foveal.archives.model import BARE_SUFFIXES
 from foveal.errors import EnvironmentFault
 from foveal.library import Library
 from foveal.library.connection import Connection
@@ -71,7 +72,7 @@ def registered_uri(source: str) -> str | None:
     """Say what MODEL is in the registry: ``models:/...`` itself, or what its wrapped archive names."""
     if source.startswith(_SCHEME):
         return source
-    if not Path(source).exists():
+    if not Path(source).exists() or Path(source).suffix in BARE_SUFFIXES:
         return None
     with opened(Path(source)) as folder:
         wrapped = read_own_settings(folder).get("wrapped")

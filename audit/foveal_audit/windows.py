@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from foveal import Library
 from foveal.errors import UsageError
 from foveal.features import CONTRIBUTION
-from foveal.samples import decode_image
-from foveal.samples.images import Pixels
+from foveal.samples.arrays import MAGIC, decode_crop
+from foveal.samples.values import Values
 from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
-from foveal_audit.units.appearance import SIDE, detail, gradients, resize_crop
+from foveal_audit.spans import FULL, Span, span_of
+from foveal_audit.units.appearance import SIDES, detail, gradients, resize_crop
 
 _KEY = ("source", "sample", "row", "sample_sha256")
 _SAMPLE_COLUMNS = (*_KEY, "predicted", "label", "origin", "shape", "metadata", "activations")
@@ -30,8 +31,8 @@ HEAVY = ("crop", "map", "map_shape", "vector")
 #: How ids of whole pictures begin: they are no entries of the library.
 WHOLE_PICTURE = "whole:"
 
-#: Entries that are read at a time.
-_PIECE = 2000
+#: Entries that are read at a time, and crops that tell what values there are.
+_PIECE, _SPANNED = 2000, 512
 
 Strings = NDArray[np.str_]
 
@@ -51,7 +52,7 @@ class Samples:
     origins, sha256
         Where the file lies, or None, and the hash of what it held.
     shapes
-        (H, W, C) of each sample.
+        (*S, C) of each sample.
     metadata
         Per column one value per sample, "" where a sample has none.
     """
@@ -67,6 +68,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def axes(self) -> int:
+        """Number of axes of the samples; 2 where there are none."""
+        return len(self.shapes[0]) - 1 if self.shapes else 2
 
     def of(self, source: str) -> NDArray[np.bool_]:
         """Mark the samples of one source."""
@@ -91,9 +97,9 @@ class Windows:
     owner
         int64 (n,), the position of each window's sample in :class:`Samples`.
     boxes
-        int64 (n, 4), y0, x0, y1, x1 in the original sample.
+        int64 (n, 2 axes), all starts, then all ends (y0, x0, y1, x1 of a picture) in the original sample.
     crops, maps
-        The crops' PNG bytes, see :meth:`pixels`, and the raw map of each: by position.
+        The crops' bytes, see :meth:`crop`, and the raw map of each: by position.
     """
 
     ids: Strings
@@ -109,8 +115,14 @@ class Windows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def axes(self) -> int:
+        """Number of axes of the samples: 1 of traces, 2 of pictures, 3 of volumes."""
+        return int(self.boxes.shape[1]) // 2
+
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
         """Select windows by position or by mask; what was computed about them goes along."""
+        vars(self)["span"] = self.span  # a part is seen on the scale of the whole
         chosen = copy(self)
         for name, values in vars(self).items():
             if isinstance(values, np.ndarray | RaggedBytes | RaggedMaps):
@@ -123,34 +135,48 @@ class Windows:
         vars(told).update(computed)
         return told
 
-    def pixels(self, row: int) -> Pixels:
-        """Decode one crop (h, w, C)."""
-        return decode_image(self.crops[row], str(self.ids[row]))
+    def crop(self, row: int) -> Values:
+        """Decode one crop (*s, C)."""
+        return decode_crop(self.crops[row], str(self.ids[row]))
+
+    @cached_property
+    def span(self) -> Span:
+        """Which values count as 0 and 1: all of a picture's type, else what the crops span."""
+        rows = np.linspace(0, len(self) - 1, min(len(self), len(self.crops), _SPANNED)).astype(np.int64)
+        some = np.unique(rows).tolist()
+        if not any(self.crops[row].startswith(MAGIC) for row in some):
+            return FULL
+        return span_of([self.crop(row) for row in some])
 
     @cached_property
     def images(self) -> NDArray[np.float32]:
-        """All crops at a common size, float32 (n, C, 32, 32) in 0 to 1; grey where their channels differ."""
+        """All crops at a common size, float32 (n, C, *s) in 0 to 1; grey where their channels differ."""
         if not len(self):
-            return np.zeros((0, 1, SIDE, SIDE), dtype=np.float32)
-        crops = [resize_crop(self.pixels(row)) for row in range(len(self))]
+            return np.zeros((0, 1, *[SIDES[self.axes]] * self.axes), dtype=np.float32)
+        crops = [resize_crop(self.crop(row), span=self.span) for row in range(len(self))]
         if len({len(crop) for crop in crops}) > 1:
             crops = [crop[:3].mean(axis=0, keepdims=True) for crop in crops]
         return np.stack(crops)
 
     @cached_property
     def gradients(self) -> NDArray[np.float32]:
-        """Model-independent description of all crops, (n, 128)."""
+        """Model-independent description of all crops, (n, 128) of pictures."""
         return gradients(self.images)
 
     @cached_property
     def detail(self) -> NDArray[np.float32]:
-        """All crops without slow shading, (n, 32, 32)."""
+        """All crops without slow shading, (n, 32, 32) of pictures."""
         return detail(self.images)
 
     def centres(self, samples: Samples) -> NDArray[np.float64]:
-        """Window centres as shares of the sample's height and width, (n, 2)."""
-        sizes = np.array([shape[:2] for shape in samples.shapes], dtype=np.float64)[self.owner]
-        return np.asarray((self.boxes[:, :2] + self.boxes[:, 2:]) / 2 / sizes)
+        """Window centres as shares of the sample's sides, (n, axes)."""
+        low, high = self.boxes[:, : self.axes], self.boxes[:, self.axes :]
+        return np.asarray((low + high) / 2 / self.sides(samples))
+
+    def sides(self, samples: Samples) -> NDArray[np.float64]:
+        """Give the sides of each window's sample, (n, axes)."""
+        sizes = [samples.shapes[owner][: self.axes] for owner in self.owner]
+        return np.array(sizes, dtype=np.float64).reshape(-1, self.axes)
 
 
 @dataclass(frozen=True)
@@ -265,6 +291,12 @@ class EvidenceReader:
         return _windows(table, owners)
 
 
+def whole_boxes(samples: Samples, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the boxes of whole samples, int64 (n, 2 axes)."""
+    boxes = [(*[0] * samples.axes, *samples.shapes[row][:-1]) for row in rows]
+    return np.array(boxes, dtype=np.int64).reshape(-1, 2 * samples.axes)
+
+
 def _main_configuration(samples: pa.Table) -> str:
     """Choose the settings under which most training samples were observed: maps of others do not compare."""
     pairs = zip(samples["source"].to_pylist(), samples["config_sha256"].to_pylist(), strict=True)
@@ -313,7 +345,7 @@ def _windows(table: pa.Table, owners: NDArray[np.int64]) -> Windows:
     return Windows(
         ids=np.array(table["id"].to_pylist(), dtype=str),
         owner=owners,
-        boxes=np.array(table["window"].to_pylist(), dtype=np.int64).reshape(-1, 4),
+        boxes=_boxes(table["window"].to_pylist()),
         activation=table["activation"].to_numpy(),
         share=table["share"].to_numpy(),
         crops=_crops(table) if heavy else RaggedBytes(np.zeros(0, np.uint8), blank),
@@ -321,6 +353,11 @@ def _windows(table: pa.Table, owners: NDArray[np.int64]) -> Windows:
         vectors=_vectors(table) if heavy else np.zeros((len(table), 0), np.float32),
         layer=str(layers[0]) if layers else "",
     )
+
+
+def _boxes(windows: list[list[int]]) -> NDArray[np.int64]:
+    """Give windows as rows; where there are none they might be of pictures."""
+    return np.array(windows, dtype=np.int64).reshape(len(windows), -1 if windows else 4)
 
 
 def _crops(table: pa.Table) -> RaggedBytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import wave
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +13,24 @@ from small_nets import SharedNet, seeded
 from synthetic_library import make_samples
 from torch import nn
 
+from foveal.archives import AuditedModel
+from foveal.config import FovealConfig
 from foveal.samples import encode_png
-from foveal_audit.bench import ModelBench
+from foveal.samples.kinds import read_any
+from foveal.samples.traces.transform import AudioTransform
+from foveal_audit.bench import (
+    ModelBench,
+    Spaced,
+    is_unchanged,
+    reader_of,
+    spacing_of,
+    span_of_samples,
+    usual_spacing,
+)
+from foveal_audit.judgement.filling import fill_from, fill_smoothly
 from foveal_audit.judgement.mediating import mediation
 from foveal_audit.judgement.places import Placed
+from foveal_audit.judgement.profile import scrambled
 from foveal_audit.judgement.removal import remove
 from foveal_audit.judgement.transfer import transfer
 from foveal_audit.units.unit import Unit
@@ -48,6 +65,21 @@ def test_only_files_that_are_there_are_readable(samples):
     bench = ModelBench(audited(TriggerNet()), samples)
     assert bench.readable.tolist() == [True] * 30 + [False, False]
     assert bench.pixels(3).shape == (24, 24, 1)
+
+
+def test_a_sample_of_several_files_is_unchanged_while_they_all_are(tmp_path):
+    (tmp_path / "made.hea").write_text("made 1 360 4\nmade.dat 16 200 16 0 0 0 0 I\n")
+    (tmp_path / "made.dat").write_bytes(bytes(8))
+    header, folder = tmp_path / "made.hea", tmp_path / "series"
+    folder.mkdir()
+    (folder / "1.dcm").write_bytes(b"one slice")
+    for origin, part in ((header, tmp_path / "made.dat"), (folder, folder / "1.dcm")):
+        sha256 = hashlib.sha256(read_any(origin)).hexdigest()
+        assert is_unchanged(str(origin), sha256)
+        part.write_bytes(part.read_bytes()[:-1])
+        assert not is_unchanged(str(origin), sha256)
+    (tmp_path / "made.dat").unlink()
+    assert not is_unchanged(str(header), sha256)
 
 
 def test_probabilities_are_the_models_own_in_every_batch(samples):
@@ -173,3 +205,53 @@ def test_in_place_layers_do_not_spoil_what_is_held(samples):
     unit = Unit("contribution:0", "conv3", tuple(range(6)), local=False)
     held = bench.logits_held(changed, clean, [(0, 0, 8, 8)], unit)
     np.testing.assert_allclose(held, bench.logits(clean), atol=1e-6)
+
+
+def traces(folder, kind="wav", rate=200.0):
+    """Write ten sounds and give their samples and a model that takes them at 100 steps per second."""
+    rng = np.random.default_rng(0)
+    origins = []
+    for number in range(10):
+        origins.append(str(folder / f"{number}.{kind}"))
+        sound = (rng.normal(size=400) * 3000).astype(np.int16)
+        with wave.open(origins[-1], "wb") as stream:
+            stream.setnchannels(1)
+            stream.setsampwidth(2)
+            stream.setframerate(int(rate))
+            stream.writeframes(sound.tobytes())
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv1d(1, 2, 9), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    transform = AudioTransform(rate=100.0, channels=1)
+    config = FovealConfig.from_mapping({}, environ={})
+    model = AuditedModel("sounds", net.eval(), transform, (), config, "0" * 64, "python:toy:model")
+    return make_samples(["training"] * 10, origins=origins, shape=(400, 1)), model
+
+
+def test_a_changed_sound_is_resampled_like_the_one_it_was_made_of(tmp_path):
+    samples, model = traces(tmp_path)
+    bench = ModelBench(model, samples)
+    sound = bench.pixels(3)
+    assert spacing_of(sound) == (1 / 200,)
+    assert usual_spacing(reader_of(model), samples, bench.readable) == (1 / 200,)
+    changed = fill_from(sound, (100, 200), np.asarray(bench.pixels(4))[100:200])
+    smooth = fill_smoothly(sound, (100, 200), np.random.default_rng(0))
+    for one in (changed, smooth, scrambled(sound, np.random.default_rng(0))):
+        assert spacing_of(one) == (1 / 200,)
+        assert [batch.shape for _, batch in bench.inputs([one])] == [(1, 1, 200)]
+    plain = np.array(sound)
+    assert spacing_of(plain) == ()
+    assert [batch.shape for _, batch in bench.inputs([plain])] == [(1, 1, 400)]
+
+
+def test_values_without_spacing_stay_plain():
+    values = np.zeros((4, 4, 1), np.uint8)
+    assert Spaced.of(values, ()) is values
+
+
+def test_the_span_of_samples_is_that_of_some_of_them(tmp_path):
+    samples, model = traces(tmp_path)
+    bench = ModelBench(model, samples)
+    span = span_of_samples(bench, np.arange(10))
+    shares = np.concatenate([span.shares(bench.pixels(row)) for row in range(10)])
+    assert 0 <= shares.min() < 0.1
+    assert 0.9 < shares.max() <= 1

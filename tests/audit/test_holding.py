@@ -225,3 +225,39 @@ def test_nothing_is_left_hooked_even_when_the_network_fails():
     with pytest.raises(IndexError), held(net, net.layer, pictures(0), [(0.0, 0.0, 1.0, 1.0)] * BATCH, unit):
         pass
     assert not net.layer._forward_hooks
+
+
+@pytest.mark.parametrize(
+    ("shape", "window", "grid", "cells"),
+    [
+        ((100, 2), (20, 40), (10,), np.s_[2:4]),
+        ((100, 2), (20, 41), (10,), np.s_[2:5]),
+        ((8, 8, 8, 1), (0, 4, 4, 4, 8, 6), (4, 4, 4), np.s_[:2, 2:, 2:3]),
+        ((100, 1), (20, 40), (6, 10), np.s_[:, 2:4]),  # a spectrogram: every frequency of that time
+        ((9, 9, 9, 1), (0, 0, 0, 1, 1, 1), (5, 5), np.s_[:, :]),  # a grid without places of the sample
+    ],
+)
+def test_the_cells_that_a_window_touches_on_any_number_of_axes(shape, window, grid, cells):
+    wanted = np.zeros(grid, bool)
+    wanted[cells] = True
+    share = share_of(window, shape, Unit("contribution:0", "layer", (0,), True))
+    np.testing.assert_array_equal(holding._inside(share, grid).numpy(), wanted)
+    everywhere = share_of(window, shape, Unit("layer:0", "layer", (0,), False))
+    assert holding._inside(everywhere, grid).all()
+
+
+@pytest.mark.parametrize("axes", [1, 3])
+def test_a_unit_of_a_trace_or_volume_is_held_in_its_window(axes):
+    torch.manual_seed(0)
+    conv = {1: nn.Conv1d, 3: nn.Conv3d}[axes](1, 4, 1)
+    net = nn.Sequential(conv, nn.ReLU()).eval()
+    changed, clean = torch.randn(2, 3, 1, *[8] * axes)
+    unit = Unit("contribution:0", "0", (1, 2), True)
+    shares = [share_of((2,) * axes + (5,) * axes, (8,) * axes + (1,), unit)] * 3
+    with torch.no_grad(), held(net, conv, clean, shares, unit):
+        found = net(changed)
+    with torch.no_grad():
+        before, wanted = net(clean), net(changed).clone()
+    inside = (slice(None), slice(1, 3), *[slice(2, 5)] * axes)
+    wanted[inside] = before[inside]
+    torch.testing.assert_close(found, wanted)

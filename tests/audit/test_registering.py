@@ -139,3 +139,9 @@ def test_a_wrapped_archive_names_its_version(tmp_path, settings, uri):
 def test_what_is_no_file_is_registered_nowhere():
     assert registered_uri("python:planted:model") is None
     assert registered_uri("models:/nodules@live") == "models:/nodules@live"
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.pt", "net.pt2"])
+def test_a_file_of_a_network_names_no_version(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no archive")
+    assert registered_uri(str(tmp_path / name)) is None

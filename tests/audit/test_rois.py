@@ -30,6 +30,34 @@ def test_regions_by_sample(tmp_path):
     assert found["a.png"].dtype == np.int64
 
 
+def test_regions_of_traces_and_volumes(tmp_path):
+    traces = read_rois(write(tmp_path, "path,t0,t1\na.wav,100,250\n"))
+    volumes = read_rois(write(tmp_path, "path,z0,y0,x0,z1,y1,x1\nb.nii,1,2,3,4,5,6\n"))
+    assert traces["a.wav"].tolist() == [[100, 250]]
+    assert volumes["b.nii"].tolist() == [[1, 2, 3, 4, 5, 6]]
+    require_known(traces, ["a.wav"], axes=1)
+
+
+def test_regions_of_another_kind_of_sample_are_refused(tmp_path):
+    traces = read_rois(write(tmp_path, "path,t0,t1\na.wav,100,250\n"))
+    with pytest.raises(UsageError) as told:
+        require_known(traces, ["a.wav"], axes=3)
+    assert told.value.fault == "The regions of interest have 1 axis, the library's samples have 3"
+    assert told.value.mend == (
+        "Write a CSV file with the columns path,z0,y0,x0,z1,y1,x1, one row per region, voxels of the original"
+    )
+
+
+def test_a_region_of_time_that_ends_before_it_begins_is_refused(tmp_path):
+    path = write(tmp_path, "path,t0,t1\na.wav,9,9\n")
+    with pytest.raises(UsageError) as told:
+        read_rois(path)
+    assert told.value.fault == f"{path}, line 2: the box 9,9 is empty or begins outside the sample"
+    assert told.value.mend == (
+        "Write a CSV file with the columns path,t0,t1, one row per region, steps of the original"
+    )
+
+
 @given(st.dictionaries(st.text("abc/.", min_size=1), st.lists(boxes, min_size=1), max_size=4))
 def test_what_is_written_is_read(tmp_path_factory, table):
     lines = [",".join(map(str, (name, *box))) for name, own in table.items() for box in own]

@@ -49,7 +49,7 @@ def test_windows_belong_to_their_samples(evidence, planted_library):
             assert windows.boxes[row].tolist() == entry["window"]
             assert windows.maps[row].ravel().tolist() == entry["map"]
             y0, x0, y1, x1 = entry["window"]
-            assert windows.pixels(row).shape == (y1 - y0, x1 - x0, 1)
+            assert windows.crop(row).shape == (y1 - y0, x1 - x0, 1)
     assert {known[one]["feature"] for one in evidence.contribution.ids} == {"contribution"}
     assert evidence.contribution.vectors.shape[1] == 3
     for name, windows in evidence.nodes.items():
@@ -98,7 +98,7 @@ def test_what_was_computed_goes_along_when_windows_are_taken(monkeypatch):
     rng = np.random.default_rng(0)
     windows = make_windows([noise_crop(rng) for _ in range(6)], vectors=rng.normal(size=(6, 3)))
     images, gradients, detail = windows.images, windows.gradients, windows.detail
-    monkeypatch.setattr(type(windows), "pixels", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(type(windows), "crop", lambda *_: pytest.fail("decoded again"))
     for rows in (np.array([4, 1]), np.arange(6) % 2 == 0):
         part = windows.take(rows)
         np.testing.assert_array_equal(part.images, images[rows])

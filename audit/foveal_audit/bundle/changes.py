@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from foveal.features import CONTRIBUTION
+from foveal_audit.bundle.boxes import jaccard
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.identity import sha256_file
 from foveal_audit.bundle.manifest import manifest_path
@@ -141,23 +142,10 @@ def _shared_windows(one: Assessment, other: Assessment) -> int:
     for entry in other.entries:
         places[entry.sample].append(entry.window)
     return sum(
-        any(_overlap(entry.window, place) >= _SAME_PLACE for place in places[entry.sample])
+        any(jaccard(entry.window, place) >= _SAME_PLACE for place in places[entry.sample])
         for entry in one.entries
         if entry.sample in places
     )
-
-
-def _overlap(one: Sequence[int], other: Sequence[int]) -> float:
-    """Give intersection over union of two half-open boxes of any number of axes."""
-    if len(one) != len(other):
-        return 0.0
-    axes, both, own, others = len(one) // 2, 1, 1, 1
-    for axis in range(axes):
-        low, high = max(one[axis], other[axis]), min(one[axis + axes], other[axis + axes])
-        both *= max(0, high - low)
-        own *= one[axis + axes] - one[axis]
-        others *= other[axis + axes] - other[axis]
-    return both / (own + others - both)
 
 
 def _change(then: Subject | None, now: Subject | None) -> Change | None:

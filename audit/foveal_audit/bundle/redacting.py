@@ -6,11 +6,10 @@ are marked. Cut off anywhere, the same redaction again finishes it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,32 @@ from urllib.parse import unquote
 from foveal.errors import UsageError
 from foveal.library.artifacts import write_whole
 from foveal.library.redactors import Erased, Redacted
-from foveal_audit.bundle.coverage import COLUMNS
+from foveal_audit.bundle.coverage import COLUMNS as COVERAGE_COLUMNS
 from foveal_audit.bundle.identity import canonical_json
 from foveal_audit.bundle.manifest import MANIFEST, manifest_path
 from foveal_audit.bundle.redactions import REDACTIONS, Change, Redaction, Redactions, read_redactions
 from foveal_audit.bundle.schema import Findings
+from foveal_audit.bundle.scrubbing import (
+    coverage_left,
+    scrubbed,
+    telling,
+    training_left,
+    worklist_left,
+)
+from foveal_audit.bundle.tables import read_table, table_text
+from foveal_audit.bundle.training import COLUMNS as TRAINING_COLUMNS
+from foveal_audit.bundle.training import TRAINING
+from foveal_audit.bundle.worklist import COLUMNS as WORKLIST_COLUMNS
+from foveal_audit.bundle.worklist import WORKLIST
 from foveal_audit.bundle.writing import COVERAGE, FINDINGS, GENERATORS
 
 RETRAIN = "retrain.json"
 #: Files of a generator that show real crops.
 SHEETS = ("samples.png",)
 #: Files of a bundle that show none, or are cleaned; error rates speak of made-up samples alone.
-_KEPT = {FINDINGS, COVERAGE, MANIFEST, REDACTIONS, "error_rates.json"}
+_KEPT = {FINDINGS, COVERAGE, TRAINING, WORKLIST, MANIFEST, REDACTIONS, "error_rates.json"}
 _WINDOWS = "contribution"
 _WHY = "samples were erased from the library"
-_ERASED = "[erased]"
-#: A shorter name may be part of any word.
-_SHORTEST = 8
 
 
 def redact(bundle: Path, erased: Erased) -> Redacted | None:
@@ -61,11 +69,11 @@ def redact(bundle: Path, erased: Erased) -> Redacted | None:
     """
     manifest_path(bundle)
     findings = _findings(bundle)
-    coverage = _coverage(bundle)
-    if not _concerned(findings, coverage, erased):
+    tables = _tables(bundle)
+    if not _concerned(findings, tables, erased):
         return None
     marked = [folder for folder in _generators(bundle) if _learned(unquote(folder.name), erased.features)]
-    contents = dict(_contents(bundle, findings, coverage, marked, erased))
+    contents = dict(_contents(bundle, findings, tables, marked, erased))
     redaction = _recorded(bundle, contents, [unquote(folder.name) for folder in marked], erased)
     for path, content in contents.items():
         if content is None:
@@ -87,24 +95,35 @@ def _findings(bundle: Path) -> Findings:
         ) from error
 
 
-def _coverage(bundle: Path) -> list[dict[str, str]]:
-    path = bundle / COVERAGE
-    if not path.is_file():
-        return []
-    return list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8", "replace"))))
+@dataclass(frozen=True)
+class _Tables:
+    """The rows of a bundle's tables; of one that is not there none."""
+
+    coverage: list[dict[str, str]]
+    training: list[dict[str, str]]
+    worklist: list[dict[str, str]]
+
+    @property
+    def samples(self) -> set[str]:
+        """Name the samples of those that have one to a row."""
+        return {row["sample"] for rows in (self.coverage, self.training) for row in rows}
 
 
-def _concerned(findings: Findings, coverage: list[dict[str, str]], erased: Erased) -> bool:
+def _tables(bundle: Path) -> _Tables:
+    return _Tables(*(read_table(bundle / name)[1] for name in (COVERAGE, TRAINING, WORKLIST)))
+
+
+def _concerned(findings: Findings, tables: _Tables, erased: Erased) -> bool:
     if findings.library.run_id != erased.run_id:
         return False
     if erased.stale & set(findings.library.shards.values()):
         return True
     refs = {ref.sample for assessment in findings.assessments for ref in assessment.entries}
     gaps = {sample for gap in findings.gaps for sample in (*gap.samples, *gap.nearest_training)}
-    if erased.names & (refs | gaps | {row["sample"] for row in coverage}):
+    if erased.names & (refs | gaps | tables.samples):
         return True
     said = findings.experts.model_dump_json()
-    return any(name in said for name in _telling(erased))
+    return any(name in said for name in telling(erased))
 
 
 def _generators(bundle: Path) -> list[Path]:
@@ -118,13 +137,16 @@ def _learned(feature: str, erased: frozenset[str]) -> bool:
 
 
 def _contents(
-    bundle: Path, findings: Findings, coverage: list[dict[str, str]], marked: list[Path], erased: Erased
+    bundle: Path, findings: Findings, tables: _Tables, marked: list[Path], erased: Erased
 ) -> Iterator[tuple[str, bytes | None]]:
     """Give the files that have to change, and their new content; none for those that have to go."""
-    for path, content in (
-        (FINDINGS, _without(findings, erased).encode()),
-        (COVERAGE, _rows_left(coverage, erased).encode("utf-8", "backslashreplace")),
+    for path, text in (
+        (FINDINGS, _without(findings, erased)),
+        (COVERAGE, _text(COVERAGE_COLUMNS, coverage_left(tables.coverage, erased))),
+        (TRAINING, _text(TRAINING_COLUMNS, training_left(tables.training, erased))),
+        (WORKLIST, _text(WORKLIST_COLUMNS, worklist_left(tables.worklist, erased))),
     ):
+        content = text.encode("utf-8", "backslashreplace")
         if (bundle / path).is_file() and (bundle / path).read_bytes() != content:
             yield path, content
     files = sorted(path.name for path in bundle.iterdir() if path.is_file())
@@ -137,6 +159,10 @@ def _contents(
             yield f"{place}/{RETRAIN}", canonical_json(mark).encode()
 
 
+def _text(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> str:
+    return table_text(columns, ([row[name] for name in columns] for row in rows))
+
+
 def _without(findings: Findings, erased: Erased) -> str:
     """Leave out what refers to samples that the library does not hold any more."""
     content: dict[str, Any] = findings.model_dump(mode="json")
@@ -144,7 +170,7 @@ def _without(findings: Findings, erased: Erased) -> str:
         for key, left in _REFERRING.items():
             if key in one:
                 one[key] = left(one[key], erased)
-    texts = _scrubbed(content, _telling(erased))
+    texts = scrubbed(content, telling(erased))
     return Findings.model_validate_json(json.dumps(texts)).to_json()
 
 
@@ -161,31 +187,6 @@ _REFERRING: dict[str, Callable[[list[Any], Erased], list[Any]]] = {
     "samples": _names_left("production"),
     "nearest_training": _names_left("training"),
 }
-
-
-def _telling(erased: Erased) -> set[str]:
-    """Give the names that are long enough to be looked for inside sentences."""
-    return {name for name in erased.names if len(name) >= _SHORTEST}
-
-
-def _scrubbed(value: Any, names: set[str]) -> Any:  # noqa: ANN401 - any JSON
-    """Take names out of sentences."""
-    if isinstance(value, dict):
-        return {key: _scrubbed(one, names) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_scrubbed(one, names) for one in value]
-    if isinstance(value, str):
-        for name in names:
-            value = value.replace(name, _ERASED)
-    return value
-
-
-def _rows_left(coverage: list[dict[str, str]], erased: Erased) -> str:
-    text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(row for row in coverage if erased.holds(row["source"], row["sample"]))
-    return text.getvalue()
 
 
 def _recorded(

@@ -14,6 +14,7 @@ from foveal_audit.bundle.changes import with_changes
 from foveal_audit.bundle.coverage import coverage_csv
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.manifest import MANIFEST, load_private_key, manifest_path, write_manifest
+from foveal_audit.bundle.training import TRAINING, training_csv
 from foveal_audit.bundle.worklist import WORKLIST, worklist_csv
 
 FINDINGS = "findings.json"
@@ -152,6 +153,8 @@ def _write_files(result: AuditResult, folder: Path, documents: Mapping[str, Docu
         COVERAGE: coverage_csv(result.coverage),
         WORKLIST: worklist_csv(result.worklist, result.findings.artefacts),
     }
+    if result.training is not None:
+        tables[TRAINING] = training_csv(result.training)
     made = (_made(name, document, result) for name, document in documents.items())
     for name, content in (*tables.items(), *made):
         written = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")

@@ -32,7 +32,9 @@ class FailOn(str, Enum):
     SUSPECTED = "suspected"
 
 
-ModelArgument = Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A .mar, .onnx, .pt or .pt2, models:/NAME/VERSION, or python:module:factory.")
+]
 OutOption = Annotated[Path, typer.Option("-o", "--out", metavar="BUNDLE", help="The folder to write.")]
 LibraryOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The library; by default the model's name.")
@@ -81,6 +83,13 @@ KeyOption = Annotated[
 PdfOption = Annotated[
     bool, typer.Option("--pdf/--no-pdf", help="Write report.pdf too, which takes some seconds.")
 ]
+WholeOption = Annotated[
+    bool,
+    typer.Option(
+        "--whole-pictures/--no-whole-pictures",
+        help="Show whole pictures beside crops in the report: more of a sample than the library keeps.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 
 
@@ -107,6 +116,7 @@ def audit(
     previous: PreviousOption = None,
     key: KeyOption = None,
     pdf: PdfOption = True,
+    whole_pictures: WholeOption = True,
     as_json: JsonOption = False,
 ) -> None:
     """Find what MODEL relies on and what it never learned, and write the evidence to BUNDLE.
@@ -120,13 +130,14 @@ def audit(
     from foveal.library.connection import quiet  # noqa: PLC0415
 
     quiet()
-    knowledge, settings = _knowledge(rois, concepts), _settings(quick, seed, features)
+    settings = _settings(quick, seed, features)
     audited = load_model(model)
+    knowledge = _knowledge(audited, rois, concepts)
     asked = Library(library or audited.name)
     if plan:
         _tell_plan(audited, asked, settings, jobs, as_json=as_json)
         return
-    how = _How(knowledge, resume, executor, jobs, previous, key, pdf)
+    how = _How(knowledge, resume, executor, jobs, previous, key, pdf, whole_pictures)
     with _kept(out):
         published = _run(audited, asked, settings, out, how)
     _tell(published, out, as_json=as_json)
@@ -145,6 +156,7 @@ class _How:
     previous: Path | None
     key: Path | None
     pdf: bool
+    whole_pictures: bool
 
 
 def _settings(quick: bool, seed: int, features: list[str] | None) -> AuditSettings:
@@ -155,14 +167,15 @@ def _settings(quick: bool, seed: int, features: list[str] | None) -> AuditSettin
     return replace(base, seed=seed, features=feature_names(features or ()))
 
 
-def _knowledge(rois: Path | None, concepts: Path | None) -> Knowledge:
+def _knowledge(model: AuditedModel, rois: Path | None, concepts: Path | None) -> Knowledge:
     """Read what experts know before anything else is done: a mistake in it is told at once."""
-    from foveal_audit.gaps.concepts import read_concepts  # noqa: PLC0415 - start-up stays light
+    from foveal_audit.bench import reader_of  # noqa: PLC0415 - start-up stays light
+    from foveal_audit.gaps.concepts import read_concepts  # noqa: PLC0415
     from foveal_audit.knowledge import Knowledge  # noqa: PLC0415
     from foveal_audit.rois import read_rois  # noqa: PLC0415
 
     if concepts is not None:
-        read_concepts(concepts)
+        read_concepts(concepts, reader_of(model))
     return Knowledge(read_rois(rois) if rois else {}, concepts)
 
 
@@ -194,6 +207,7 @@ def _run(model: AuditedModel, library: Library, settings: AuditSettings, out: Pa
             engine=engine,
             knowledge=how.knowledge,
             pdf=how.pdf,
+            whole_pictures=how.whole_pictures,
         )
 
 
@@ -251,13 +265,26 @@ def _tell(published: Published, out: Path, *, as_json: bool) -> None:
 
 
 def _as_json(findings: Findings, out: Path, url: str) -> str:
-    summary = findings.summary.model_dump(mode="json")
-    listed = [finding.model_dump(mode="json", exclude={"entries"}) for finding in findings.findings]
-    return json.dumps({"bundle": str(out), "url": url, "summary": summary, "findings": listed}, indent=1)
+    told = {
+        "bundle": str(out),
+        "url": url,
+        "summary": findings.summary.model_dump(mode="json"),
+        "findings": [one.model_dump(mode="json", exclude={"entries"}) for one in findings.findings],
+        "changed": _changed(findings) or None,
+        "since": findings.since.model_dump(mode="json") if findings.since else None,
+    }
+    return json.dumps(told, indent=1)
+
+
+def _changed(findings: Findings) -> str:
+    """Say in a line what changed since the audit before; nothing for the first."""
+    from foveal_audit.report.changing import since_view  # noqa: PLC0415 - start-up stays light
+
+    return since_view(findings).line
 
 
 def _as_text(findings: Findings, out: Path, url: str) -> str:
-    lines = [findings.summary.headline]
+    lines = [line for line in (findings.summary.headline, _changed(findings)) if line]
     for finding in findings.artefacts:
         lines.append(
             f"  {finding.id}  {finding.verdict} artefact  {finding.feature}"

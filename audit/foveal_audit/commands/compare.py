@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(  # noqa: PLR0917 - every parameter is an option of the command
-    model: Annotated[str, typer.Argument(help="A .mar, models:/NAME/VERSION, or python:module:factory.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="A .mar, .onnx, .pt or .pt2, models:/NAME/VERSION, or python:module:factory."),
+    ],
     data: Annotated[Path, typer.Argument(help="A folder, or a CSV manifest with a path column.")],
     truth: Annotated[
         Path, typer.Option(metavar="MASKS", help="Folder with a mask per sample, or CSV of boxes.")

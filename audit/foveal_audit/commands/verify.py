@@ -78,7 +78,7 @@ def check(bundle: Path, previous: Path | None = None, public_key: Path | None = 
         manifest = read_manifest(bundle)
         redacted = read_redactions(bundle).files()
         fingerprint = None if FINDINGS in redacted else manifest.fingerprint
-        problems, verdicts = _check_findings(bundle, fingerprint)
+        problems, verdicts = _check_findings(bundle, fingerprint, redacted=bool(redacted))
         facts = {
             "files": len(manifest.files),
             "chain": manifest.chain,
@@ -90,7 +90,7 @@ def check(bundle: Path, previous: Path | None = None, public_key: Path | None = 
     return {"bundle": str(bundle), "intact": not problems, "problems": problems, **facts}
 
 
-def _check_findings(bundle: Path, fingerprint: str | None) -> tuple[list[str], int | None]:
+def _check_findings(bundle: Path, fingerprint: str | None, *, redacted: bool) -> tuple[list[str], int | None]:
     """Read the findings, which checks that they agree with themselves, and derive their verdicts again."""
     from pydantic import ValidationError  # noqa: PLC0415
 
@@ -104,7 +104,20 @@ def _check_findings(bundle: Path, fingerprint: str | None) -> tuple[list[str], i
         return [f"{FINDINGS}: not valid findings ({reason})"], None
     if fingerprint not in (None, findings.fingerprint):
         return [f"{FINDINGS}: does not have the fingerprint of the manifest"], None
-    return _check_verdicts(findings)
+    unlisted = _check_training(bundle, findings, redacted=redacted)
+    wrong, derived = _check_verdicts(findings)
+    return [*unlisted, *wrong], derived
+
+
+def _check_training(bundle: Path, findings: Findings, *, redacted: bool) -> list[str]:
+    """Hold the list of training windows against the findings; earlier audits have none."""
+    from foveal_audit.bundle.training import misfits, read_training  # noqa: PLC0415
+
+    try:
+        rows = read_training(bundle)
+    except ValueError as error:
+        return [f"{error}"]
+    return [] if rows is None else misfits(rows, findings.assessments, redacted=redacted)
 
 
 def _check_verdicts(findings: Findings) -> tuple[list[str], int | None]:

@@ -45,7 +45,7 @@ def worklists(
     said = exhibits.said()
     with exhibits.reading() as shelf:
         tables = {
-            "unwanted.csv": unwanted_csv(shelf, exhibits.findings, said),
+            "unwanted.csv": unwanted_csv(shelf, exhibits.findings, said, exhibits.training),
             "acquisition.csv": acquisition_csv(exhibits.findings, said),
         }
     report = {str(out / name): _written(out / name, table) for name, table in tables.items()}

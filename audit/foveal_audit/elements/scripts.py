@@ -16,7 +16,16 @@ _HERE = Path(__file__).parent
 #: Element to the files it is made of, in order; a style sheet becomes the constant ``STYLE``.
 _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "sliders": ("sliders.css", "page.js", "lattice.js", "walk.js", "live.js", "movie.js", "sliders.js"),
+        "sliders": (
+            "sliders.css",
+            "page.js",
+            "lattice.js",
+            "surface.js",
+            "walk.js",
+            "live.js",
+            "movie.js",
+            "sliders.js",
+        ),
     }
 )
 NAMES = tuple(_PARTS)

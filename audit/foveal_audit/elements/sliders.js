@@ -90,8 +90,8 @@ class FovealSliders extends HTMLElement {
   }
 
   #draw(z) {
-    const drawn = this.lattice.blend(z, this.image);
-    if (drawn) this.brush.putImageData(this.image, 0, 0);
+    const drawn = this.lattice.blend(z, this.surface.image);
+    if (drawn) this.surface.paint();
     this.#name(drawn ? (this.lattice.isNode(z) ? "exact" : "blend") : "withheld");
   }
 
@@ -100,7 +100,7 @@ class FovealSliders extends HTMLElement {
       this.z = frame.z.map(rounded);
       this.#sync();
     }
-    this.brush.drawImage(frame.picture, 0, 0, this.parts.canvas.width, this.parts.canvas.height);
+    this.surface.show(frame.picture);
     this.frame = frame;
     this.#name(frame.withheld ? "withheld" : "exact");
     this.#tell(frame);
@@ -112,7 +112,7 @@ class FovealSliders extends HTMLElement {
   }
 
   #name(kind) {
-    if (kind === "withheld") this.brush.clearRect(0, 0, this.parts.canvas.width, this.parts.canvas.height);
+    if (kind === "withheld") this.surface.clear();
     this.parts.canvas.setAttribute("aria-label", `${KINDS[kind][0]} picture of ${this.told.feature}: ${this.#where()}`);
     if (kind === this.kind) return;
     this.kind = kind;
@@ -267,10 +267,7 @@ class FovealSliders extends HTMLElement {
     styled(root, STYLE);
     this.parts = {};
     root.append(make("div", { className: "all", onkeydown: (event) => this.#shortcut(event) }, this.#figure(), this.#controls()));
-    const { canvas } = this.parts;
-    this.brush = canvas.getContext("2d");
-    this.image = this.brush.createImageData(canvas.width, canvas.height);
-    this.brush.imageSmoothingEnabled = false;
+    this.surface = surfaceOf(this.told, this.parts.canvas);
   }
 
   #part(name, element) {
@@ -279,9 +276,8 @@ class FovealSliders extends HTMLElement {
   }
 
   #figure() {
-    const [height, width] = this.told.side;
     return make("figure", {},
-      this.#part("canvas", make("canvas", { width, height, role: "img", "aria-label": `Picture of ${this.told.feature}, not there yet` })),
+      this.#part("canvas", make("canvas", { role: "img", "aria-label": `Picture of ${this.told.feature}, not there yet` })),
       make("figcaption", {}, make("span", { role: "status" }, this.#part("kind", make("b", { className: "kind" })), " ", this.#part("meaning", make("span")))),
       this.#part("activation", make("p", { className: "activation", hidden: true })),
       this.#part("warning", make("p", { className: "warning", role: "status", hidden: true })),

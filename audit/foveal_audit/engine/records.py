@@ -23,7 +23,7 @@ from foveal_audit.units.unit import Unit
 _EFFECTS = ("removal", "paste", "mediation")
 _ROWS = ("members", "windows", "nearest")
 #: What the evidence of a facet has without a generator.
-_PLAIN = ("assessment", "crops", "maps", "refs")
+_PLAIN = ("assessment", "crops", "maps", "refs", "whole")
 _JSON, _ARRAYS = "record.json", "arrays.npz"
 #: Where a generator's own files lie in its result.
 FILES = "files"

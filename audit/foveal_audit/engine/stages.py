@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from foveal.features import CONTRIBUTION
+from foveal_audit.bench import reader_of
 from foveal_audit.bundle.schema import Assessment
 from foveal_audit.depicting import draw_generator, facet_evidence
 from foveal_audit.engine.columns import write_looks
@@ -91,7 +92,7 @@ def _gaps(work: Work, desk: Desk, folder: Path) -> None:
     samples = desk.evidence(work.inputs["evidence"]).samples
     windows = desk.windows(work.inputs, CONTRIBUTION)
     concepts, readable = desk.concepts(work.inputs), np.load(work.inputs["readable"] / READABLE)
-    known = None if concepts is None else read_concepts(concepts)
+    known = None if concepts is None else read_concepts(concepts, reader_of(desk.model))
     write_gaps(find_gaps(windows, samples, desk.model, _settings(work).seed, known, readable), folder)
 
 

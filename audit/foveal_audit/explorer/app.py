@@ -7,11 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from foveal.errors import EnvironmentFault, FovealError
 from foveal_audit import elements
-from foveal_audit.explorer import frames, pages, saying, showing, working
+from foveal_audit.explorer import frames, pages, saying, showing, sounding, working
 from foveal_audit.explorer.browsing import Browser
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.guard import Guard
@@ -19,7 +20,7 @@ from foveal_audit.explorer.templates import render, style
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES: Mapping[str, str] = MappingProxyType({".js": "text/javascript", ".css": "text/css"})
-_WRONG, _AWAY = 400, 502
+_WRONG, _UNFIT, _AWAY = 400, 422, 502
 
 
 def make_app(exhibits: Exhibits, guard: Guard, model: str | None = None) -> FastAPI:
@@ -42,6 +43,7 @@ def make_app(exhibits: Exhibits, guard: Guard, model: str | None = None) -> Fast
         saying.router(exhibits),
         working.router(exhibits),
         frames.router(generators),
+        sounding.router(exhibits),
     ):
         app.include_router(router)
     _files(app)
@@ -70,6 +72,12 @@ def _files(app: FastAPI) -> None:
 
 def _faults(app: FastAPI, exhibits: Exhibits) -> None:
     """Say what is wrong: as a page where a page was asked for, else as JSON."""
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(_request: Request, error: RequestValidationError) -> Response:
+        # What was sent is not sent back, as FastAPI would: JSON has no word for some of what it reads.
+        told = [{name: one[name] for name in ("type", "loc", "msg")} for one in error.errors()]
+        return JSONResponse({"detail": told}, _UNFIT)
 
     @app.exception_handler(FovealError)
     async def wrong(request: Request, error: FovealError) -> Response:

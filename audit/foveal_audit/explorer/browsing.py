@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from foveal.library import Library
 from foveal.library.query import Query
 from foveal.library.schema import clean_text
 from foveal_audit.explorer.keeping import Keeper
-from foveal_audit.explorer.tiles import Range, crop_picture, map_layers, uri
+from foveal_audit.explorer.tiles import Range, crop_uri, layer_uris
 
 ORDERS: Mapping[str, list[tuple[str, str]]] = {
     "activation": [("activation", "descending"), ("id", "ascending")],
@@ -54,7 +55,10 @@ _COLUMNS = [
     "map",
     "map_shape",
 ]
+_NUMBERED = ("activation", "share", "threshold")
 _LISTED = ["id", "feature", "activation"]
+#: Seconds for which the library is read before anybody asks, and entries that a browser asks for first.
+_AHEAD, _SCREEN = 1.5, 96
 #: Entries of a library up to which all of them are listed before anybody asks.
 _WHOLE = 300_000
 _T = TypeVar("_T")
@@ -177,10 +181,10 @@ class Browser:
 
     def warm(self, library: Library, lock: AbstractContextManager[Any]) -> None:
         """Look up what is asked first, before anybody asks, and begin to read the library."""
+        self.keeper.follow(library, self._fresh(library), lock, _AHEAD)
         if sum(library.features().values()) <= _WHOLE:
-            self.listed(library, Wanted())
+            self.window(library, Wanted(), 0, _SCREEN)
             self.options(library, "")
-        self.follow(library, lock)
 
     def follow(self, library: Library, lock: AbstractContextManager[Any]) -> None:
         """Read the library, anew where it has changed; see :class:`.keeping.Keeper`."""
@@ -197,8 +201,8 @@ class Browser:
     ) -> list[dict[str, Any]]:
         """Give entries by their ids, in that order; those that are gone are left out."""
         missing = [id_ for id_ in dict.fromkeys(ids) if (id_, span) not in self._tiles]
-        for row in self.rows(library, missing):
-            _keep(self._tiles, (row["id"], span), _described(row, span), max(_TILES, len(ids)))
+        for told in _described(self.rows(library, missing), span):
+            _keep(self._tiles, (told["id"], span), told, max(_TILES, len(ids)))
         return [self._tiles[id_, span] for id_ in ids if (id_, span) in self._tiles]
 
     def rows(self, library: Library, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -233,24 +237,27 @@ def _keys(library: Library) -> list[str]:
     return sorted({key for row in column.slice(0, _LOOKED_AT).to_pylist() for key, _ in row})[:_KEYS]
 
 
-def _described(row: dict[str, Any], span: Range | None) -> dict[str, Any]:
-    picture = crop_picture(row.pop("crop"), row["id"], span)
-    values, shape = row.pop("map"), row.pop("map_shape")
-    colour, line = map_layers(values, shape, (1, 1) if picture is None else picture.size)
-    numbers = {name: _finite(row[name]) for name in ("activation", "share", "threshold")}
-    return {
-        **row,
-        **numbers,
-        "metadata": dict(row["metadata"]),
-        "crop": uri(picture),
-        "map": uri(colour),
-        "outline": uri(line),
-        "size": [0, 0] if picture is None else list(picture.size),
-    }
+def _described(rows: Sequence[dict[str, Any]], span: Range | None) -> list[dict[str, Any]]:
+    """Tell of entries what a page shows, all at once: what they have in common is computed once."""
+    crops = [crop_uri(row.pop("crop"), row["id"], span) for row in rows]
+    sizes = [size if any(size) else (1, 1) for _, size in crops]
+    layers = layer_uris([(row.pop("map"), row.pop("map_shape")) for row in rows], sizes)
+    return [
+        {
+            **row,
+            **{name: _finite(row[name]) for name in _NUMBERED},
+            "metadata": dict(row["metadata"]),
+            "crop": crop,
+            "map": colours,
+            "outline": line,
+            "size": list(size),
+        }
+        for row, (crop, size), (colours, line) in zip(rows, crops, layers, strict=True)
+    ]
 
 
 def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def _remembered(known: OrderedDict[Any, _T], key: object, most: int, make: Callable[[], _T]) -> _T:

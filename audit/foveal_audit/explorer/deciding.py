@@ -13,12 +13,12 @@ from PIL import Image, ImageDraw
 from foveal.library import Library
 from foveal.library.opinions import Standing
 from foveal_audit.bundle.schema import Assessment, Findings
-from foveal_audit.explorer.tiles import crop_picture, map_layer
+from foveal_audit.explorer.planes import PLANES, Plane
 
 LONGEST = 420
 #: What is shown of a sample: all but its activations, which are many.
 _COLUMNS = ["sample", "row", "source", "time", "predicted", "scores", "model_sha256", "shape",
-            "label", "metadata"]  # fmt: skip
+            "label", "metadata", "origin", "sample_sha256"]  # fmt: skip
 _FIRM = (118, 118, 118)
 
 
@@ -114,24 +114,26 @@ def frame(decision: Decision, features: Sequence[str] = ()) -> Image.Image | Non
         Only entries of these.
     """
     shape = decision.sample["shape"]
-    if len(shape) != 3 or not all(shape[:2]):
+    plane = PLANES.get(len(shape) - 1)
+    if plane is None or not all(shape[:-1]):
         return None
-    scale = LONGEST / max(shape[:2])
-    canvas = Image.new("RGB", (max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))), _FIRM)
+    height, width = plane.sides(shape)
+    scale = LONGEST / max(height, width)
+    canvas = Image.new("RGB", (max(1, round(width * scale)), max(1, round(height * scale))), _FIRM)
     for row in reversed(decision.entries):
-        if len(row["window"]) == 4 and (not features or row["feature"] in features):
-            _lay(canvas, row, scale)
+        if len(row["window"]) == 2 * (len(shape) - 1) and (not features or row["feature"] in features):
+            _lay(canvas, row, [round(side * scale) for side in plane.box(row["window"], height)], plane)
     return canvas
 
 
-def _lay(canvas: Image.Image, row: Mapping[str, Any], scale: float) -> None:
-    y0, x0, y1, x1 = (round(side * scale) for side in row["window"])
-    picture = crop_picture(row["crop"], row["id"])
+def _lay(canvas: Image.Image, row: Mapping[str, Any], box: Sequence[int], plane: Plane) -> None:
+    y0, x0, y1, x1 = box
+    picture = plane.picture(row["crop"], row["id"])
     size = (max(1, x1 - x0), max(1, y1 - y0))
     if picture is None or size[0] > 2 * LONGEST or size[1] > 2 * LONGEST:
         return
-    canvas.paste(picture.convert("RGB").resize(size, Image.Resampling.NEAREST), (x0, y0))
-    layer = map_layer(row["map"], row["map_shape"], picture.size)
+    canvas.paste(picture.convert("RGB").resize(size, plane.scaling), (x0, y0))
+    layer = plane.layer(row["map"], row["map_shape"], picture.size)
     if layer is not None:
         fitted = layer.resize(size, Image.Resampling.BILINEAR)
         faint = fitted.getchannel("A").point(lambda value: value * 0.55)

@@ -17,6 +17,7 @@ from foveal.library.opinions import Standing
 from foveal_audit.audits import Audit, logged, of_bundle, subjects
 from foveal_audit.bundle.changes import Subject
 from foveal_audit.bundle.schema import Assessment, Findings
+from foveal_audit.bundle.training import Row
 from foveal_audit.recalling import recalled
 
 #: An event names so many of the entries that were shown.
@@ -51,6 +52,11 @@ class Exhibits:
         return None if self.audit is None else self.audit.findings
 
     @property
+    def training(self) -> list[Row] | None:
+        """All training windows of the facets of the audit that is shown."""
+        return None if self.audit is None else self.audit.training
+
+    @property
     def name(self) -> str:
         """The library's name."""
         if self.library is not None:
@@ -82,7 +88,10 @@ class Exhibits:
 
     def said(self) -> dict[str, Standing]:
         """Give what is thought of every subject now; nothing without a library."""
-        return recalled(self.annotations.events(), self.findings) if self.library is not None else {}
+        if self.library is None:
+            return {}
+        with self.reading():
+            return recalled(self.annotations.events(), self.findings)
 
     @property
     def audits(self) -> list[Audit]:

@@ -23,6 +23,7 @@ from foveal_audit.lattice import Frames
 from foveal_audit.lattice.answering import Answer, crop_answer, frame_answer, movie_answer, walk_answer
 from foveal_audit.lattice.nodes import Nodes
 from foveal_audit.lattice.opening import Seen
+from foveal_audit.lattice.tiles import tile_side, told_of
 
 #: Sliders that are shown at once, and steps of each that keys go through.
 _AXES, _STEPS = 4, 5
@@ -150,7 +151,8 @@ def _told(feature: str, folder: Path) -> dict[str, Any]:
         "axes": sliders[: nodes.axes],
         "more": sliders[nodes.axes :],
         "steps": nodes.steps,
-        "side": list(generator.shape[1:]),
+        "side": list(tile_side(generator.shape)),
+        **told_of(generator.shape),
         "sprite": None,
         "exact": address(feature),
         "origin": [round(float(value), 5) for value in nodes.origin],

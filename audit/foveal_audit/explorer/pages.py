@@ -12,7 +12,7 @@ from foveal.errors import UsageError, nearest
 from foveal_audit.audits import Audit, same, subjects
 from foveal_audit.bundle.changes import titled
 from foveal_audit.bundle.schema import Assessment, Effect, Findings, GapFinding
-from foveal_audit.explorer import deciding
+from foveal_audit.explorer import deciding, sounding
 from foveal_audit.explorer.browsing import ORDERS, Browser
 from foveal_audit.explorer.comparing import lines
 from foveal_audit.explorer.drifting import course
@@ -97,7 +97,9 @@ def _looking(
                 found = deciding.decisions(library, request)
         labels = exhibits.findings.model.labels if exhibits.findings else []
         said = exhibits.said() if found else {}
-        shown = [(one, deciding.responses(one, exhibits.findings, said)) for one in found]
+        shown = [
+            (one, deciding.responses(one, exhibits.findings, said), sounding.is_heard(one)) for one in found
+        ]
         return page("why.html.j2", "why", request=request, found=shown, labels=labels)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 
 from foveal.errors import EnvironmentFault, FovealError
-from foveal.library.connection import Connection
+from foveal.library.connection import Connection, kept_patient
 from foveal.servers.ports import LOOPBACK
 from foveal_audit.explorer.app import make_app
 from foveal_audit.explorer.browsing import Browser
@@ -20,6 +20,8 @@ from foveal_audit.reproducible import one_thread
 
 #: Tag of the library's run while an explorer of it runs: where it is, without the token.
 EXPLORER_TAG = "foveal.explorer"
+#: Seconds that open connections are given when it is stopped; a page that is shown would hold it for ever.
+_PATIENCE = 5
 
 
 def serve(exhibits: Exhibits, port: int, ready: Callable[[str], None], model: str | None = None) -> None:
@@ -49,13 +51,12 @@ def serve(exhibits: Exhibits, port: int, ready: Callable[[str], None], model: st
             access_log=False,
             server_header=False,
             lifespan="off",
+            timeout_graceful_shutdown=_PATIENCE,
         )
         server = uvicorn.Server(config)
         warm(exhibits, app.state.browser)
-        with (
-            announced(exhibits, address),
-            one_thread(),
-        ):  # frames are the same bits, whoever else asks for one
+        # Frames are the same bits, whoever else asks for one; no thread changes the environment.
+        with announced(exhibits, address), one_thread(), kept_patient():
             threading.Thread(target=_tell, args=(server, ready, f"{address}/?{TOKEN}={guard.token}")).start()
             server.run(sockets=[listener])
 

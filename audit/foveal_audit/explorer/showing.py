@@ -78,9 +78,8 @@ def _tables(routes: APIRouter, exhibits: Exhibits) -> None:
     @routes.get("/unwanted.csv")
     def unwanted() -> Response:
         with exhibits.reading() as library:
-            return _csv(
-                lambda: worklists.unwanted_csv(library, exhibits.findings, exhibits.said()), "unwanted"
-            )
+            table = worklists.unwanted_csv(library, exhibits.findings, exhibits.said(), exhibits.training)
+            return _csv(lambda: table, "unwanted")
 
     @routes.get("/acquisition.csv")
     def acquisition() -> Response:

@@ -13,6 +13,8 @@ from foveal_audit.exports.sarif import sarif
 
 Export = Callable[[Filed], str]
 
+#: The format that is a folder of files, and made from the library too; see :mod:`foveal_audit.exports.dicom`.
+DICOM = "dicom"
 FORMATS: Mapping[str, Export] = MappingProxyType({"sarif": sarif, "cyclonedx": cyclonedx, "in-toto": in_toto})
 
 
@@ -25,5 +27,5 @@ def export_of(name: str) -> Export:
         With the names that there are.
     """
     if name not in FORMATS:
-        raise UsageError(f"There is no format {name!r}", nearest(name, FORMATS))
+        raise UsageError(f"There is no format {name!r}", nearest(name, [*FORMATS, DICOM]))
     return FORMATS[name]

@@ -23,7 +23,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from foveal.archives import AuditedModel
 from foveal.errors import UsageError, shown
 from foveal.samples import read_image
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
+from foveal_audit.bench import spacing_of
 from foveal_audit.gaps.description import intensities
 from foveal_audit.gaps.embedding import CropEmbedder
 from foveal_audit.gaps.spaces import Floats
@@ -48,9 +49,9 @@ Verdict = Literal["missing_concept", "ignored_concept", "covered", "not_shown"]
 
 @dataclass(frozen=True)
 class Concepts:
-    """Exemplars by the concept's name: pictures (H, W, C), at least five of each."""
+    """Exemplars by the concept's name: samples (*S, C), at least five of each."""
 
-    exemplars: dict[str, tuple[Pixels, ...]]
+    exemplars: dict[str, tuple[Values, ...]]
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,19 @@ class ConceptGap:
     channel: int
 
 
-def read_concepts(folder: Path) -> Concepts:
+def _read_image(origin: str) -> Values:
+    return read_image(Path(origin))
+
+
+def read_concepts(folder: Path, read: Callable[[str], Values] = _read_image) -> Concepts:
     """Read the exemplars of known concepts: one folder per concept, its pictures in it.
+
+    Parameters
+    ----------
+    folder
+        Holds a folder per concept.
+    read
+        Reads a file, see :func:`foveal_audit.bench.reader_of`; by default pictures.
 
     Raises
     ------
@@ -102,21 +114,21 @@ def read_concepts(folder: Path) -> Concepts:
             f"{shown(folder)} holds no folders",
             f"Put the exemplars of each concept into a folder of its name: {shown(folder / 'NAME')}/*.png",
         )
-    return Concepts({place.name: _exemplars(place) for place in places})
+    return Concepts({place.name: _exemplars(place, read) for place in places})
 
 
-def _exemplars(place: Path) -> tuple[Pixels, ...]:
+def _exemplars(place: Path, read: Callable[[str], Values]) -> tuple[Values, ...]:
     files = sorted(file for file in place.iterdir() if file.is_file() and not file.name.startswith("."))
     if len(files) < EXEMPLARS:
         raise UsageError(
             f"Concept {shown(place.name)!r} has {len(files)} exemplars", f"Show at least {EXEMPLARS} of it"
         )
-    return tuple(_read(file) for file in files)
+    return tuple(_read(file, read) for file in files)
 
 
-def _read(file: Path) -> Pixels:
+def _read(file: Path, read: Callable[[str], Values]) -> Values:
     try:
-        return read_image(file)
+        return read(str(file))
     except UsageError as error:
         raise UsageError(
             f"Exemplar {shown(file)} cannot be read: {error.fault}",
@@ -148,7 +160,9 @@ def find_concept_gaps(
     rows = _compared(windows, samples, seed)
     if not (samples.of("training")[windows.owner[rows]]).any():
         return []
-    describe = _describer(windows.take(rows), samples, model)
+    # Crops of a library do not state their rate; exemplars may, and are like them.
+    spacing = next((spacing_of(crops[0]) for crops in concepts.exemplars.values()), ())
+    describe = _describer(windows.take(rows), samples, model, spacing)
     exemplars = {name: describe(name, crops) for name, crops in concepts.exemplars.items()}
     place = _Place(describe.known, rows, windows, samples)
     return [_judge(name, exemplars, place) for name in exemplars]
@@ -172,25 +186,27 @@ class _Described:
 class _describer:  # noqa: N801 - used as a function
     """Describe crops as the windows are described: in units of the windows' spread."""
 
-    def __init__(self, windows: Windows, samples: Samples, model: AuditedModel) -> None:
-        crops = [windows.pixels(row) for row in range(len(windows))]
+    def __init__(
+        self, windows: Windows, samples: Samples, model: AuditedModel, spacing: tuple[float, ...]
+    ) -> None:
+        crops = [windows.crop(row) for row in range(len(windows))]
         shapes = [samples.shapes[owner] for owner in windows.owner]
-        self._depth = crops[0].shape[2]
+        self._depth, self._span = crops[0].shape[-1], windows.span
         self._shape = tuple(np.median(np.array(shapes), axis=0).astype(int).tolist())
-        self._embed: Callable[..., Floats] = CropEmbedder(model, (crops[0], shapes[0]))
+        self._embed: Callable[..., Floats] = CropEmbedder(model, (crops[0], shapes[0]), spacing)
         raw = self._embed(crops, shapes), intensities(windows.images)
         self._centres = [(one.mean(axis=0), one.std(axis=0) + 1e-6 + 1e-3 * one.std()) for one in raw]
         self.known = self._scaled(raw)
 
-    def __call__(self, name: str, crops: Sequence[Pixels]) -> _Described:
+    def __call__(self, name: str, crops: Sequence[Values]) -> _Described:
         for crop in crops:
-            if crop.shape[2] != self._depth:
+            if crop.shape[-1] != self._depth:
                 raise UsageError(
-                    f"An exemplar of concept {shown(name)!r} has {crop.shape[2]} channels, "
+                    f"An exemplar of concept {shown(name)!r} has {crop.shape[-1]} channels, "
                     f"the samples have {self._depth}",
                     "Cut the exemplars out of pictures like the samples",
                 )
-        images = np.stack([resize_crop(crop) for crop in crops])
+        images = np.stack([resize_crop(crop, span=self._span) for crop in crops])
         return self._scaled((self._embed(crops, [self._shape] * len(crops)), intensities(images)))
 
     def _scaled(self, raw: tuple[Floats, Floats]) -> _Described:

@@ -6,20 +6,21 @@ model looks at, a whole picture shows what it leaves aside. Gaps are looked for 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveal.archives import AuditedModel
-from foveal.samples import read_image
-from foveal.samples.images import Pixels
+from foveal.crops import cut
+from foveal.samples.values import Values
+from foveal_audit.bench import reader_of, usual_spacing
 from foveal_audit.gaps.embedding import CropEmbedder
 from foveal_audit.gaps.harmless import harmless_copy
 from foveal_audit.gaps.spaces import Floats, Space, standardised
-from foveal_audit.gaps.style import picture_styles
+from foveal_audit.gaps.styles import STYLES
+from foveal_audit.spans import Span, span_of
 from foveal_audit.units.appearance import resize_crop
 from foveal_audit.windows import Samples, Windows
 
@@ -31,10 +32,12 @@ COPIED = 500
 _READABLE = 0.9
 #: Pictures that are in memory, and crops that are described, at a time.
 _AT_A_TIME, _CROPS = 64, 256
+#: Samples that tell which values there are.
+_SPANNED = 16
 
 
 def intensities(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe crops (n, C, h, w) in 0 to 1 by quantiles, histogram and mean edge of every channel."""
+    """Describe crops (n, C, *s) in 0 to 1 by quantiles, histogram and mean edge of every channel."""
     parts = [_intensities(images[start : start + _CROPS]) for start in range(0, len(images), _CROPS)]
     return np.concatenate(parts)
 
@@ -45,7 +48,7 @@ def _intensities(images: NDArray[np.float32]) -> NDArray[np.float32]:
     quantiles = _quantiles(np.sort(flat, axis=1))
     cells = np.minimum((flat * _BINS).astype(np.int64), _BINS - 1) + _BINS * np.arange(len(flat))[:, None]
     counts = np.bincount(cells.ravel(), minlength=_BINS * len(flat)).reshape(len(flat), _BINS)
-    edges = np.abs(np.diff(images, axis=2)).mean(axis=(2, 3))
+    edges = np.abs(np.diff(images, axis=2)).mean(axis=tuple(range(2, images.ndim)))
     parts = [quantiles, np.sqrt(counts / max(flat.shape[1], 1)), edges.reshape(-1, 1)]
     widths = (part.reshape(number, channels * part.shape[1]) for part in parts)
     return np.concatenate(list(widths), axis=1).astype(np.float32)
@@ -102,76 +105,99 @@ def describe_spaces(source: Source, model: AuditedModel, seed: int) -> list[Spac
     seed
         Source of the harmless changes.
     """
-    spaces = [*_window_spaces(source, model, seed), *_picture_spaces(source, model, seed)]
+    scene = _Scene(source, model, reader_of(model), seed)
+    spaces = [*_window_spaces(scene), *_picture_spaces(scene)]
     return [space for space in spaces if space is not None]
 
 
-def _window_spaces(source: Source, model: AuditedModel, seed: int) -> Iterator[Space | None]:
+@dataclass(frozen=True)
+class _Scene:
+    """What is described, by which network, how samples are read, and the source of the harmless changes."""
+
+    source: Source
+    model: AuditedModel
+    read: Callable[[str], Values]
+    seed: int
+
+    def sample(self, row: int) -> Values:
+        return self.read(str(self.source.samples.origins[row]))
+
+    def copy(self, row: int) -> Values:
+        return harmless_copy(self.sample(row), np.random.default_rng([self.seed, row]))
+
+    def embedder(self, crop: Values, shape: tuple[int, ...]) -> CropEmbedder:
+        spacing = usual_spacing(self.read, self.source.samples, self.source.readable)
+        return CropEmbedder(self.model, (crop, shape), spacing)
+
+
+def _window_spaces(scene: _Scene) -> Iterator[Space | None]:
+    source = scene.source
     windows, samples = source.windows, source.samples
-    crops = [windows.pixels(row) for row in range(len(windows))]
+    crops = [windows.crop(row) for row in range(len(windows))]
     shapes = [samples.shapes[owner] for owner in windows.owner]
-    embed = CropEmbedder(model, (crops[0], shapes[0]))
+    embed = scene.embedder(crops[0], shapes[0])
     rows = np.flatnonzero(np.isin(windows.owner, source.copied))
-    copies = _changed_crops(source, rows, seed)
+    copies = _changed_crops(scene, rows)
     owner = windows.owner[rows]
     changed = embed(copies, [shapes[row] for row in rows]) if copies else None
     yield standardised("network", embed(crops, shapes), windows.owner, changed, owner)
-    small = _resized(copies, windows.images.shape[1]) if copies else None
+    small = _resized(copies, windows.images.shape[1], windows.span) if copies else None
     described = None if small is None else intensities(small)
     yield standardised("intensity", intensities(windows.images), windows.owner, described, owner)
 
 
-def _resized(crops: Sequence[Pixels], channels: int) -> Floats:
+def _resized(crops: Sequence[Values], channels: int, span: Span) -> Floats:
     """Bring crops to the size and the channels that the windows' images have."""
-    images = [resize_crop(crop) for crop in crops]
+    images = [resize_crop(crop, span=span) for crop in crops]
     return np.stack([one if len(one) == channels else one[:3].mean(axis=0, keepdims=True) for one in images])
 
 
-def _changed_crops(source: Source, rows: NDArray[np.int64], seed: int) -> list[Pixels]:
-    """Cut windows out of their pictures after a harmless change, in the order of the rows."""
-    owners, changed = source.windows.owner[rows], dict[int, Pixels]()
+def _changed_crops(scene: _Scene, rows: NDArray[np.int64]) -> list[Values]:
+    """Cut windows out of their samples after a harmless change, in the order of the rows."""
+    windows = scene.source.windows
+    owners, changed = windows.owner[rows], dict[int, Values]()
     for sample in np.unique(owners):
-        picture = _copy(source, int(sample), seed)
+        whole = scene.copy(int(sample))
         for row in rows[owners == sample]:
-            y0, x0, y1, x1 = source.windows.boxes[row]
-            changed[int(row)] = picture[y0:y1, x0:x1].copy()
+            changed[int(row)] = cut(whole, tuple(windows.boxes[row].tolist())).copy()
     return [changed[int(row)] for row in rows]
 
 
-def _picture(source: Source, sample: int) -> Pixels:
-    return read_image(Path(str(source.samples.origins[sample])))
-
-
-def _copy(source: Source, sample: int, seed: int) -> Pixels:
-    return harmless_copy(_picture(source, sample), np.random.default_rng([seed, sample]))
-
-
-def _picture_spaces(source: Source, model: AuditedModel, seed: int) -> Iterator[Space | None]:
+def _picture_spaces(scene: _Scene) -> Iterator[Space | None]:
+    source = scene.source
     if not source.whole:
         return
     samples = source.samples
     used = (samples.of("training") | samples.of("production")) & source.readable
     rows = np.flatnonzero(used)
-    first = _picture(source, int(rows[0]))
-    embed = CropEmbedder(model, (first, samples.shapes[int(rows[0])]))
-    seen, style = _described(source, embed, rows, None)
-    seen_copies, style_copies = _described(source, embed, source.copied, seed)
+    embed = scene.embedder(scene.sample(int(rows[0])), samples.shapes[int(rows[0])])
+    span = _span(scene, rows)
+    seen, style = _described(scene.sample, scene, embed, rows, span)
+    seen_copies, style_copies = _described(scene.copy, scene, embed, source.copied, span)
     yield standardised("whole picture, network", seen, rows, seen_copies, source.copied)
     if len({one.shape for one in (style[0], style_copies[0])}) == 1:
         yield standardised("whole picture, style", style, rows, style_copies, source.copied)
 
 
+def _span(scene: _Scene, rows: NDArray[np.int64]) -> Span:
+    """Say which values count as 0 and 1 in whole samples."""
+    some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _SPANNED)).astype(np.int64))
+    return span_of([scene.sample(int(rows[place])) for place in some])
+
+
 def _described(
-    source: Source, embed: CropEmbedder, rows: NDArray[np.int64], seed: int | None
+    give: Callable[[int], Values], scene: _Scene, embed: CropEmbedder, rows: NDArray[np.int64], span: Span
 ) -> tuple[Floats, Floats]:
-    """Describe pictures by network and by style, piece by piece; with a seed after harmless changes."""
+    """Describe samples by network and by style, piece by piece."""
+    samples = scene.source.samples
+    styles = STYLES[samples.axes]
     seen: list[Floats] = []
     style: list[Floats] = []
     for start in range(0, len(rows), _AT_A_TIME):
         own = [int(row) for row in rows[start : start + _AT_A_TIME]]
-        pictures = [_picture(source, row) if seed is None else _copy(source, row, seed) for row in own]
-        seen.append(embed(pictures, [source.samples.shapes[row] for row in own]))
-        style += picture_styles(pictures)
+        pictures = [give(row) for row in own]
+        seen.append(embed(pictures, [samples.shapes[row] for row in own]))
+        style += styles(pictures, span)
     widths = {len(one) for one in style}
     if len(widths) > 1:  # grey and colour pictures do not compare in style
         style = [np.zeros(1, dtype=np.float32)] * len(style)

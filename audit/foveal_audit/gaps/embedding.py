@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from foveal.archives import AuditedModel
-from foveal.samples.images import Pixels
+from foveal.samples.kinds import Transform
+from foveal.samples.values import Values, axes_of
+from foveal_audit.bench import spacing_of
 
 _RESOLUTIONS = 3
 #: Few at a time: what they need in between stays near the processor, which takes half as long.
@@ -30,15 +33,22 @@ class CropEmbedder:
     model
         The audited model.
     example
-        A crop (h, w, C), and the shape (H, W, C) of the sample that it comes from.
+        A crop (*s, C), and the shape (*S, C) of the sample that it comes from.
+    spacing
+        Size of the steps of crops that do not know it: that of their samples.
     """
 
-    def __init__(self, model: AuditedModel, example: tuple[Pixels, Sequence[float]]) -> None:
-        self._model = model
+    def __init__(
+        self,
+        model: AuditedModel,
+        example: tuple[Values, Sequence[float]],
+        spacing: tuple[float, ...] = (),
+    ) -> None:
+        self._model, self._spacing = model, spacing
         self.layers = _last_layers(model.module, self._tensor(*example)[None])
 
-    def __call__(self, crops: Sequence[Pixels], shapes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
-        """Describe crops (h, w, C) of samples of the given shapes, float32 (n, D)."""
+    def __call__(self, crops: Sequence[Values], shapes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
+        """Describe crops (*s, C) of samples of the given shapes, float32 (n, D)."""
         tensors = [self._tensor(crop, shape) for crop, shape in zip(crops, shapes, strict=True)]
         described = np.empty((len(tensors), 0), dtype=np.float32)
         for rows, batch in _same_sizes(tensors):
@@ -48,15 +58,25 @@ class CropEmbedder:
             described[rows] = values
         return described
 
-    def _tensor(self, crop: Pixels, shape: Sequence[float]) -> Tensor:
-        transform = self._model.transform
-        if transform.size is not None:
-            scales = (transform.size[0] / shape[0], transform.size[1] / shape[1])
-            side = tuple(
-                max(1, round(length * scale)) for length, scale in zip(crop.shape[:2], scales, strict=True)
-            )
-            transform = replace(transform, size=(side[0], side[1]))
-        return transform(crop)
+    def _tensor(self, crop: Values, shape: Sequence[float]) -> Tensor:
+        return _for_part(self._model.transform, crop, shape)(crop, "", spacing_of(crop) or self._spacing)
+
+
+def _for_part(transform: Transform, crop: Values, shape: Sequence[float]) -> Transform:
+    """Give what does to a part of a sample what is done to all of it: at the same scale.
+
+    Traces are cut to the network's length and not stretched, so that a part of them is not cut.
+    """
+    size = getattr(transform, "size", None)
+    if size is None:
+        return transform
+    sides = None
+    if axes_of(crop) > 1:
+        scales = [wanted / side for wanted, side in zip(size, shape, strict=False)]
+        sides = tuple(
+            max(1, round(length * scale)) for length, scale in zip(crop.shape[:-1], scales, strict=True)
+        )
+    return cast("Transform", replace(cast("Any", transform), size=sides))
 
 
 def _same_sizes(tensors: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
@@ -70,14 +90,14 @@ def _same_sizes(tensors: Sequence[Tensor]) -> Iterator[tuple[list[int], Tensor]]
 
 
 @contextmanager
-def _recorded(module: nn.Module) -> Iterator[list[tuple[str, Tensor]]]:
-    """Collect what every layer without parts gives, in the order of the calls."""
+def _recorded(module: nn.Module, axes: int) -> Iterator[list[tuple[str, Tensor]]]:
+    """Collect what every layer without parts gives on a grid of so many axes, in the order of the calls."""
     calls: list[tuple[str, Tensor]] = []
     leaves = [(name, part) for name, part in module.named_modules() if name and not list(part.children())]
 
     def keeper(name: str) -> Callable[[nn.Module, object, object], None]:
         def keep(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4:
+            if isinstance(output, Tensor) and output.ndim == 2 + axes:
                 calls.append((name, output.detach()))
 
         return keep
@@ -91,7 +111,7 @@ def _recorded(module: nn.Module) -> Iterator[list[tuple[str, Tensor]]]:
 
 
 def _run(module: nn.Module, batch: Tensor) -> list[tuple[str, Tensor]]:
-    with _recorded(module) as calls, torch.no_grad(), suppress(RuntimeError):
+    with _recorded(module, batch.ndim - 2) as calls, torch.no_grad(), suppress(RuntimeError):
         module(batch)
     return calls
 
@@ -109,4 +129,8 @@ def _last_layers(module: nn.Module, batch: Tensor) -> list[str]:
 
 def _pooled(module: nn.Module, layers: Sequence[str], batch: Tensor) -> NDArray[np.float32]:
     outputs = dict(_run(module, batch))
-    return torch.cat([outputs[name].mean(dim=(2, 3)) for name in layers], dim=1).numpy().astype(np.float32)
+    return (
+        torch.cat([outputs[name].mean(dim=tuple(range(2, batch.ndim))) for name in layers], dim=1)
+        .numpy()
+        .astype(np.float32)
+    )

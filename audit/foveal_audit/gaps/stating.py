@@ -15,6 +15,7 @@ from foveal_audit.bundle.worklist import WORKLIST
 from foveal_audit.gaps.coverage import NEIGHBOURS
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.gaps.worklist import needed
+from foveal_audit.judgement.wording import worded
 from foveal_audit.windows import Evidence
 
 #: Classes that are named of a group.
@@ -76,7 +77,7 @@ def state_gap(gap: Gap, evidence: Evidence, model_sha256: str, labels: Sequence[
         explained_by=dict(gap.explained_by),
         action=action,  # type: ignore[arg-type]  # one of the actions above
         p_value=gap.p,
-        reasons=list(_reasons(gap, evidence, labels)),
+        reasons=worded(_reasons(gap, evidence, labels), samples.axes),
     )
 
 

@@ -76,7 +76,7 @@ def describe_axes(
     generator
         Its decoder is walked; grain is left out.
     train
-        (n, C, h, w) the crops it was learned from.
+        (n, C, *s) the crops it was learned from.
     metadata
         Per column one value per training crop, "" where there is none.
     groups
@@ -142,5 +142,5 @@ def _variance_shares(generator: Generator) -> NDArray[np.float64]:
     steps = np.diag(generator.axis_sd)
     ends = generator.decode((middle + np.concatenate([-steps, steps])).astype(np.float32))
     low, high = np.split(ends.astype(np.float64), 2)
-    moved = ((high - low) ** 2).mean((1, 2, 3))
+    moved = ((high - low) ** 2).mean(tuple(range(1, high.ndim)))
     return np.asarray(moved / max(float(moved.sum()), 1e-30))

@@ -9,6 +9,8 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal_audit.spans import FULL, Span
+
 from .appearance import PlainEyes
 from .axes import Axis, describe_axes
 from .crops import Crops, as_crops, flat
@@ -27,7 +29,7 @@ from .metrics import (
     two_sample_accuracy,
 )
 
-Embed = Callable[[Crops], NDArray[np.floating]]  #: crops (n, C, h, w) to features (n, ...)
+Embed = Callable[[Crops], NDArray[np.floating]]  #: crops (n, C, *s) to features (n, ...)
 
 _ROUNDS = 5  # draws averaged, so that one lucky draw does not make the figure
 _CEILING_ROUNDS = 2
@@ -87,13 +89,21 @@ class ActivationShares(TypedDict):
     relative_at_tenth: float
 
 
-class QualityCard(Copying):
+class _Unit(TypedDict, total=False):
+    """What only crops with a unit of their own have."""
+
+    span: dict[str, list[float]]
+
+
+class QualityCard(Copying, _Unit):
     """The card, ready for JSON. None = could not be measured; the notes say why.
 
     Attributes
     ----------
     origin
         How the generator was learned.
+    span
+        Values of the samples that are 0 and 1 in crops, per channel; absent where it is the type's range.
     c2st, density, coverage, diversity
         Of :class:`Comparison`, generated against held-out crops.
     c2st_interval
@@ -171,7 +181,7 @@ def quality_card(
     generator
         Learned from ``train_crops`` only.
     train_crops, heldout_crops
-        (n, C, h, w) in [0, 1], registered alike. With fewer than four held-out crops only copies are sought.
+        (n, C, *s) in [0, 1], registered alike. With fewer than four held-out crops only copies are sought.
     embed
         Features of the audited network make the figures tell what *it* sees; default pixels.
     activation
@@ -189,6 +199,7 @@ def quality_card(
     card: QualityCard = {
         "kind": generator.kind,
         "shape": list(generator.shape),
+        **_unit(generator.span),
         "latent_dim": generator.latent_dim,
         "origin": asdict(generator.origin),
         "n_train": len(train),
@@ -209,6 +220,10 @@ def quality_card(
         **find_copies(made, train, heldout, told.groups),
     }
     return {**card, "notes": list(_notes(card))}
+
+
+def _unit(span: Span) -> _Unit:
+    return {} if span == FULL else {"span": span.to_json()}
 
 
 def _seen(train: Crops, heldout: Crops, draws: Sequence[Crops], embed: Embed, seed: int) -> Seen | None:

@@ -35,9 +35,9 @@ def choose_grain(
     generator
         Without a texture.
     train
-        (n, C, h, w); what their reconstructions leave out is the grain.
+        (n, C, *s); what their reconstructions leave out is the grain.
     unseen
-        (m, C, h, w) to choose on. Fewer than eight: nothing is chosen.
+        (m, C, *s) to choose on. Fewer than eight: nothing is chosen.
     embed
         The audited network's features.
     seed

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Crops = NDArray[np.float32]  #: (n, C, h, w) in [0, 1]
+Crops = NDArray[np.float32]  #: (n, C, *s) in [0, 1], s one to three sides: (t), (h, w) or (d, h, w)
 Latents = NDArray[np.float32]  #: (n, d)
-Shape = tuple[int, int, int]  #: C, h, w
+Shape = tuple[int, ...]  #: C, *s
 SMALLEST_SIDE = 8
+MOST_AXES = 3
 
 
 def as_crops(crops: NDArray[np.floating]) -> Crops:
@@ -17,18 +18,18 @@ def as_crops(crops: NDArray[np.floating]) -> Crops:
     Parameters
     ----------
     crops
-        (n, C, h, w), finite, in [0, 1], sides of at least 8 pixels.
+        (n, C, *s), finite, in [0, 1], one to three sides of at least 8 places.
 
     Raises
     ------
     ValueError
-        Wrong rank, a side below 8 px, values that are not finite or outside [0, 1].
+        Wrong rank, a side below 8, values that are not finite or outside [0, 1].
     """
     stack = np.asarray(crops, dtype=np.float32)
-    if stack.ndim != 4:
-        raise ValueError(f"crops must be (n, channels, height, width), got shape {stack.shape}")
+    if not 1 <= stack.ndim - 2 <= MOST_AXES:
+        raise ValueError(f"crops must be (n, channels, one to three sides), got shape {stack.shape}")
     if min(stack.shape[2:]) < SMALLEST_SIDE:
-        raise ValueError(f"crops need sides of at least {SMALLEST_SIDE} pixels, got {stack.shape[2:]}")
+        raise ValueError(f"crops need sides of at least {SMALLEST_SIDE}, got {stack.shape[2:]}")
     if stack.size and not (np.isfinite(stack).all() and stack.min() >= 0 and stack.max() <= 1):
         raise ValueError("crops must be finite and lie in [0, 1]")
     return np.ascontiguousarray(stack)
@@ -40,6 +41,5 @@ def flat(crops: Crops) -> NDArray[np.float64]:
 
 
 def shape_of(crops: Crops) -> Shape:
-    """Give (C, h, w) of a stack of crops."""
-    _, channels, height, width = crops.shape
-    return channels, height, width
+    """Give (C, *s) of a stack of crops."""
+    return crops.shape[1:]

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from .crops import Crops, Latents, Shape, shape_of
 from .generator import Arrays, Generator, Origin
+from .layers import CONVS, CONVS_BACK, NORMS, firsts
 from .mixture import Mixture
 from .settings import FitSettings
 
@@ -44,18 +45,19 @@ def _halvings(shape: Shape) -> int:
 
 
 class Drawer(nn.Module):
-    """Latents (B, d) to crops (B, C, h, w): one dense layer, then transposed convolutions."""
+    """Latents (B, d) to crops (B, C, *s): one dense layer, then transposed convolutions."""
 
     def __init__(self, shape: Shape, latent_dim: int) -> None:
         super().__init__()
         self.shape, halvings = shape, _halvings(shape)
         sides = [-(-side // 2**halvings) for side in shape[1:]]
         widths = [_WIDTH * 2**level for level in range(halvings)][::-1]
-        self.start = (widths[0], sides[0], sides[1])
+        self.start = (widths[0], *sides)
+        turn, norm = CONVS_BACK[len(sides)], NORMS[len(sides)]
         self.dense = nn.Linear(latent_dim, math.prod(self.start))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths)
+        self.norms = nn.ModuleList(norm(width) for width in widths)
         self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)
+            turn(before, after, 4, stride=2, padding=1)
             for before, after in zip(widths, [*widths[1:], shape[0]], strict=True)
         )
 
@@ -64,31 +66,31 @@ class Drawer(nn.Module):
         h = self.dense(z).unflatten(1, self.start)
         for norm, conv in zip(self.norms, self.convs, strict=True):
             h = conv(functional.relu(norm(h)))
-        return torch.sigmoid(h[..., : self.shape[1], : self.shape[2]])
+        return torch.sigmoid(firsts(h, self.shape[1:]))
 
     def write_graph(self, graph: GraphWriter, z: str) -> str:
         """Write the nodes of :meth:`forward`."""
         h = graph.reshape(graph.dense(z, self.dense), self.start)
         for norm, conv in zip(self.norms, self.convs, strict=True):
-            h = graph.node("Relu", [graph.batch_norm(h, norm)])  # type: ignore[arg-type]  # they are
-            h = graph.conv_transpose(h, conv)  # type: ignore[arg-type]
+            h = graph.conv_transpose(graph.node("Relu", [graph.batch_norm(h, norm)]), conv)
         return graph.node("Sigmoid", [graph.crop(h, self.shape[1:])])
 
 
 class Judge(nn.Module):
-    """Crops (B, C, h, w) to the log odds (B,) of being real."""
+    """Crops (B, C, *s) to the log odds (B,) of being real."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        channels, height, width = shape
+        channels, *sides = shape
+        conv, norm = CONVS[len(sides)], NORMS[len(sides)]
         layers: list[nn.Module] = []
         for level in range(_halvings(shape)):
             after = _WIDTH * 2**level
-            layers.append(nn.Conv2d(channels, after, 4, stride=2, padding=1))
-            layers += [nn.BatchNorm2d(after)] if level else []
+            layers.append(conv(channels, after, 4, stride=2, padding=1))
+            layers += [norm(after)] if level else []
             layers.append(nn.LeakyReLU(0.2))
-            channels, height, width = after, height // 2, width // 2
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * height * width, 1))
+            channels, sides = after, [side // 2 for side in sides]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * math.prod(sides), 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Judge crops."""
@@ -135,7 +137,7 @@ class DcganGenerator(Generator):
 
 
 def fit_dcgan(crops: Crops, settings: FitSettings) -> DcganGenerator:
-    """Learn a DCGAN from crops (n, C, h, w) in [0, 1]."""
+    """Learn a DCGAN from crops (n, C, *s) in [0, 1]."""
     steps = DEFAULT_STEPS if settings.steps is None else settings.steps
     shape = shape_of(crops)
     rng = torch.Generator().manual_seed(settings.seed)
@@ -193,7 +195,8 @@ def _sort_axes(drawer: Drawer) -> None:
     """Order the latent axes by how much each moves the picture; the density is the same along all."""
     ends = torch.cat([torch.eye(_AXES), -torch.eye(_AXES)])
     high, low = drawer(ends).chunk(2)
-    order = ((high - low) ** 2).mean((1, 2, 3)).argsort(descending=True, stable=True)
+    moved = ((high - low) ** 2).mean(tuple(range(1, high.ndim)))
+    order = moved.argsort(descending=True, stable=True)
     drawer.dense.weight.copy_(drawer.dense.weight[:, order].clone())
 
 

@@ -48,7 +48,7 @@ def export_generator(
     seed
         Seeds the samples and the walk. Same generator, crops and seed: the same bytes in every file.
     crops
-        (n, C, h, w) real crops, registered: the nearest of them is found for each generated one.
+        (n, C, *s) real crops, registered: the nearest of them is found for each generated one.
     guard
         What tells copies of them; default one that takes every crop's look as its own.
     originals

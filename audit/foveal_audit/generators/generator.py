@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal_audit.reproducible import one_thread
+from foveal_audit.spans import FULL, Span
 
 from .crops import Crops, Latents, Shape, as_crops
 from .mixture import Mixture
@@ -52,7 +53,7 @@ class Generator(ABC):
     Attributes
     ----------
     shape
-        (C, h, w) of a crop.
+        (C, *s) of a crop.
     axis_sd
         (d,) standard deviation of the encoded training crops along each axis: a slider's natural step.
     mixture
@@ -61,6 +62,8 @@ class Generator(ABC):
         How it was learned.
     texture
         Grain that :meth:`sample` adds to what is decoded, or None.
+    span
+        Which values of the samples stand for 0 and 1 in crops.
     """
 
     kind: ClassVar[str]
@@ -70,6 +73,7 @@ class Generator(ABC):
     mixture: Mixture
     origin: Origin = field(kw_only=True)
     texture: Texture | None = field(default=None, kw_only=True)
+    span: Span = field(default=FULL, kw_only=True)
 
     @property
     def latent_dim(self) -> int:
@@ -77,7 +81,7 @@ class Generator(ABC):
         return len(self.axis_sd)
 
     def decode(self, z: Latents) -> Crops:
-        """Turn latents (n, d) into crops (n, C, h, w) in [0, 1]."""
+        """Turn latents (n, d) into crops (n, C, *s) in [0, 1]."""
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"latents must be (n, {self.latent_dim}), got {z.shape}")
         latents = np.asarray(z, np.float32)
@@ -86,7 +90,7 @@ class Generator(ABC):
         return np.concatenate([np.zeros((0, *self.shape), np.float32), *parts])
 
     def encode(self, crops: Crops) -> Latents:
-        """Turn crops (n, C, h, w) in [0, 1] into their latents (n, d)."""
+        """Turn crops (n, C, *s) in [0, 1] into their latents (n, d)."""
         stack = as_crops(crops)
         if stack.shape[1:] != self.shape:
             raise ValueError(f"crops must be (n, {', '.join(map(str, self.shape))}), got {stack.shape}")
@@ -99,11 +103,11 @@ class Generator(ABC):
         return self.mixture.draw(n, seed)
 
     def sample(self, n: int, seed: int) -> Crops:
-        """Draw n new crops (n, C, h, w) with their grain; the same seed gives the same ones."""
+        """Draw n new crops (n, C, *s) with their grain; the same seed gives the same ones."""
         return self.with_grain(self.decode(self.draw(n, seed)), seed)
 
     def with_grain(self, crops: Crops, seed: int) -> Crops:
-        """Add the texture to decoded crops (n, C, h, w); without one they stay as they are."""
+        """Add the texture to decoded crops (n, C, *s); without one they stay as they are."""
         return crops if self.texture is None else self.grained(crops, self.texture.draw(len(crops), seed))
 
     def grained(self, crops: Crops, noise: NDArray[np.float32]) -> Crops:

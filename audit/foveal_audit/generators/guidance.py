@@ -51,7 +51,7 @@ def guided(
     generator
         Left as it is where its draws reach the real level already.
     real
-        (n, C, h, w) real crops the generator may know: training crops.
+        (n, C, *s) real crops the generator may know: training crops.
     activation
         The unit's value on crops.
     seed

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal_audit.spans import FULL, Span
+
 from .card import Background, Embed, QualityCard, quality_card
 from .choosing import choose_grain
 from .crops import Crops, as_crops, flat
@@ -32,13 +34,13 @@ class Learned:
     generator, card
         The generator and its quality card.
     crops
-        (n, C, h, w) all crops in the order given, aligned.
+        (n, C, *s) all crops in the order given, aligned.
     originals
         The same crops as they were cut, to show to people: aligned ones are mirrored in at the border.
     shifts
-        (n, 2) how far each was moved; see :func:`.registration.register_crops`.
+        (n, axes) how far each was moved; see :func:`.registration.register_crops`.
     template
-        (C, h, w) mean of the aligned training crops.
+        (C, *s) mean of the aligned training crops.
     heldout
         (n,) True for the crops that the card was measured on and nothing else was.
     choosing
@@ -75,13 +77,14 @@ def learn_generator(
     embed: Embed = flat,
     activation: Activation | None = None,
     metadata: Mapping[str, Sequence[str]] | None = None,
+    span: Span = FULL,
 ) -> Learned:
     """Learn a feature's appearance and measure it on crops that nothing was learned from.
 
     Parameters
     ----------
     crops
-        (n, C, h, w) in [0, 1], as cut.
+        (n, C, *s) in [0, 1], as cut.
     groups
         What each crop belongs to (its sample, its patient): a group is held out as a whole, so that windows
         of one sample do not stand on both sides. Default every crop by itself.
@@ -95,6 +98,8 @@ def learn_generator(
         The audited unit's value on crops; with it draws are guided to the level of real crops.
     metadata
         Per column one value per crop, "" where there is none: which latent axes go with it is tested.
+    span
+        Which values of the samples stand for 0 and 1 in the crops.
 
     Raises
     ------
@@ -107,10 +112,11 @@ def learn_generator(
     owners = list(range(len(stack))) if groups is None else list(groups)
     heldout, choosing = split(owners, seed)
     train = ~heldout & ~choosing
-    aligned, shifts = np.empty_like(stack), np.zeros((len(stack), 2), np.int64)
+    aligned, shifts = np.empty_like(stack), np.zeros((len(stack), stack.ndim - 2), np.int64)
     aligned[train], shifts[train], template = register_crops(stack[train], max_shift)
     aligned[~train], shifts[~train] = align_to(stack[~train], template, max_shift)
     generator = fit_generator(aligned[train], kind=kind, seed=seed, steps=steps, perceptual=perceptual)
+    generator = replace(generator, span=span)
     generator, told = _finished(generator, aligned[train], aligned[choosing], embed, activation, seed)
     told = replace(told, metadata=_of(metadata or {}, train), groups=groups and _rows(owners, train))
     card = quality_card(generator, aligned[train], aligned[heldout], embed, activation, seed, told)

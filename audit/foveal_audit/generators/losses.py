@@ -8,19 +8,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .layers import AVERAGE, doubled, firsts
+
 _SMALLEST_LEVEL = 8  # a pyramid stops where a side would fall below this
 
 
 def laplacian_bands(x: Tensor) -> list[Tensor]:
-    """Split images (B, C, h, w) into band-passes, finest first, and the coarse rest.
+    """Split crops (B, C, *s) into band-passes, finest first, and the coarse rest.
 
-    Averages over 2 x 2 pixels take the place of the Gaussian (Burt & Adelson 1983). Odd sides lose their last
-    row or column at the coarser levels.
+    Averages over neighbours, two along each axis, take the place of the Gaussian (Burt & Adelson 1983). Odd
+    sides lose their last place at the coarser levels.
     """
-    bands, level = [], x
+    bands, level, average = [], x, AVERAGE[x.ndim - 2]
     while min(level.shape[2:]) // 2 >= _SMALLEST_LEVEL:
-        coarse = functional.avg_pool2d(level, 2)
-        even = level[..., : 2 * coarse.shape[2], : 2 * coarse.shape[3]]
+        coarse = average(level, 2)
+        even = firsts(level, doubled(coarse.shape[2:]))
         bands.append(even - functional.interpolate(coarse, scale_factor=2.0, mode="nearest"))
         level = coarse
     return [*bands, level]

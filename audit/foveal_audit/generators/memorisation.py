@@ -54,7 +54,7 @@ def find_copies(
     Parameters
     ----------
     made, train, unseen
-        (n, C, h, w) in [0, 1]. With fewer than four unseen crops, training crops stand in for them, each
+        (n, C, *s) in [0, 1]. With fewer than four unseen crops, training crops stand in for them, each
         without itself.
     groups
         What each training crop belongs to. Without them no look is known to be shared by several samples.
@@ -96,7 +96,7 @@ class CopyGuard:
     Attributes
     ----------
     crops
-        (n, C, h, w) every real crop there is, registered.
+        (n, C, *s) every real crop there is, registered.
     reach
         Root mean square difference below which a generated crop is a copy.
     own

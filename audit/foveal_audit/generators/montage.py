@@ -12,7 +12,7 @@ from .metrics import nearest_crops
 from .pictures import Pictures, as_pictures, enlarge
 
 COLUMNS, PAIRS = 8, 2
-_TILE = 64  # pixels along the longer side, about
+_TILES = {1: 128, 2: 64, 3: 102}  # pixels along the longer side, about, by the number of axes
 _FRAME, _GAP, _LEGEND = 3, 6, 112
 _PAPER, _INK = (255, 255, 255), (32, 32, 32)
 #: Row title and frame colour; the colours stay apart for colour-blind eyes (Okabe & Ito 2008).
@@ -25,9 +25,9 @@ def samples_montage(generated: Crops, library: Crops, originals: Crops | None = 
     Parameters
     ----------
     generated
-        (n, C, h, w) in [0, 1].
+        (n, C, *s) in [0, 1].
     library
-        (m, C, h, w), the real crops; m >= 1.
+        (m, C, *s), the real crops; m >= 1.
     originals
         What to show of them, default the library itself.
     """
@@ -47,7 +47,7 @@ def samples_montage(generated: Crops, library: Crops, originals: Crops | None = 
 
 
 def _framed(crops: Crops, kind: int) -> Pictures:
-    pictures = enlarge(as_pictures(crops), _TILE)
+    pictures = enlarge(as_pictures(crops), _TILES[crops.ndim - 2])
     n, height, width, _ = pictures.shape
     framed = np.empty((n, height + 2 * _FRAME, width + 2 * _FRAME, 3), np.uint8)
     framed[:] = _ROWS[kind][1]

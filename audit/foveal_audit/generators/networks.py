@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .layers import convolution, firsts, shuffled
 
 if TYPE_CHECKING:
     from .crops import Shape
@@ -21,8 +24,8 @@ _COARSEST = 8  # the encoder halves until the shorter side is about this
 _START = -4.0  # log variance of the posterior at the start: a seventh of the latents' unit scale
 
 
-def _half(side: int) -> int:
-    return -(-side // 2)
+def _halved(sides: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(-(-side // 2) for side in sides)
 
 
 class Encoder(nn.Module):
@@ -33,20 +36,21 @@ class Encoder(nn.Module):
 
     def __init__(self, shape: Shape, latent_dim: int) -> None:
         super().__init__()
-        channels, height, width = shape
-        self.linear = nn.Linear(channels * height * width, latent_dim, bias=False)
+        channels, *rest = shape
+        sides = tuple(rest)
+        self.linear = nn.Linear(prod(shape), latent_dim, bias=False)
         self.convs = nn.ModuleList()
         for out in _ENCODER_WIDTHS:
-            self.convs.append(nn.Conv2d(channels, out, 3, stride=2, padding=1))
-            channels, height, width = out, _half(height), _half(width)
-            if min(height, width) <= _COARSEST:
+            self.convs.append(convolution(len(sides), channels, out, stride=2))
+            channels, sides = out, _halved(sides)
+            if min(sides) <= _COARSEST:
                 break
-        self.head = nn.Linear(channels * height * width, 2 * latent_dim)
+        self.head = nn.Linear(channels * prod(sides), 2 * latent_dim)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (B, C, h, w) to mean (B, d) and log variance (B, d)."""
+        """Map (B, C, *s) to mean (B, d) and log variance (B, d)."""
         h = x
         for conv in self.convs:
             h = functional.leaky_relu(conv(h), _SLOPE)
@@ -58,43 +62,43 @@ class Decoder(nn.Module):
     """Latents to standardised crops: PCA inverse, redrawn at half resolution by three convolutions.
 
     The convolutions see the linear picture and extra channels from the latents; what they give is added to
-    the linear picture. A pixel shuffle doubles the resolution, cheaper than a transposed convolution.
+    the linear picture. A shuffle of channels doubles the resolution, cheaper than a transposed convolution.
     """
 
     def __init__(self, shape: Shape, latent_dim: int) -> None:
         super().__init__()
-        channels, height, width = shape
+        channels, *sides = shape
+        axes = len(sides)
         self.shape = shape
-        self.middle = (_half(height), _half(width))
-        self.coarse = (4 * _DETAIL, _half(self.middle[0]), _half(self.middle[1]))
-        self.linear = nn.Linear(latent_dim, channels * height * width)
-        self.detail = nn.Linear(latent_dim, self.coarse[0] * self.coarse[1] * self.coarse[2])
-        self.join = nn.Conv2d(_DETAIL, _WIDTH, 3, padding=1)
-        self.look = nn.Conv2d(channels, _WIDTH, 3, stride=2, padding=1)
-        self.think = nn.Conv2d(_WIDTH, _WIDTH, 3, padding=1)
-        self.redraw = nn.Conv2d(_WIDTH, 4 * channels, 3, padding=1)
+        self.middle = _halved(tuple(sides))
+        self.coarse = (2**axes * _DETAIL, *_halved(self.middle))
+        self.linear = nn.Linear(latent_dim, prod(shape))
+        self.detail = nn.Linear(latent_dim, prod(self.coarse))
+        self.join = convolution(axes, _DETAIL, _WIDTH)
+        self.look = convolution(axes, channels, _WIDTH, stride=2)
+        self.think = convolution(axes, _WIDTH, _WIDTH)
+        self.redraw = convolution(axes, _WIDTH, 2**axes * channels)
         for parameter in (self.linear.bias, *self.redraw.parameters()):
             nn.init.zeros_(parameter)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Map (B, d) to (B, C, h, w)."""
+        """Map (B, d) to (B, C, *s)."""
         picture = self.linear(z).unflatten(1, self.shape)
-        detail = functional.pixel_shuffle(self.detail(z).unflatten(1, self.coarse), 2)
-        joined = self.join(functional.leaky_relu(detail, _SLOPE))[..., : self.middle[0], : self.middle[1]]
+        detail = shuffled(self.detail(z).unflatten(1, self.coarse))
+        joined = firsts(self.join(functional.leaky_relu(detail, _SLOPE)), self.middle)
         h = functional.leaky_relu(self.look(picture) + joined, _SLOPE)
         h = h + functional.leaky_relu(self.think(h), _SLOPE)
-        fine = functional.pixel_shuffle(self.redraw(h), 2)
-        redrawn: Tensor = picture + fine[..., : self.shape[1], : self.shape[2]]
+        redrawn: Tensor = picture + firsts(shuffled(self.redraw(h)), self.shape[1:])
         return redrawn
 
     def write_graph(self, graph: GraphWriter, z: str) -> str:
         """Write the nodes of :meth:`forward`; returns the name of the standardised crops."""
         picture = graph.reshape(graph.dense(z, self.linear), self.shape)
-        detail = graph.pixel_shuffle(graph.reshape(graph.dense(z, self.detail), self.coarse))
+        detail = graph.shuffle(graph.reshape(graph.dense(z, self.detail), self.coarse), self.coarse)
         joined = graph.crop(graph.conv(graph.leaky_relu(detail, _SLOPE), self.join), self.middle)
         h = graph.leaky_relu(graph.add(graph.conv(picture, self.look), joined), _SLOPE)
         h = graph.add(h, graph.leaky_relu(graph.conv(h, self.think), _SLOPE))
-        fine = graph.pixel_shuffle(graph.conv(h, self.redraw))
+        fine = graph.shuffle(graph.conv(h, self.redraw), (self.redraw.out_channels, *self.middle))
         return graph.add(picture, graph.crop(fine, self.shape[1:]))
 
 

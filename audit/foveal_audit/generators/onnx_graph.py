@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
 from torch import nn
 
+from .layers import doubled, woven
+
 if TYPE_CHECKING:
     from .generator import Generator
 
@@ -23,7 +25,7 @@ INPUT, NOISE, OUTPUT = "z", "noise", "crops"
 
 
 def onnx_model(generator: Generator) -> ModelProto:
-    """Write the generator's decoder: input ``z`` (N, d), output ``crops`` (N, C, h, w), both float32.
+    """Write the generator's decoder: input ``z`` (N, d), output ``crops`` (N, C, *s), both float32.
 
     With a texture there is a second input ``noise`` (N, *texture.noise_shape): white noise, zeros for none.
     """
@@ -77,19 +79,19 @@ class GraphWriter:
         """Apply a fully connected layer."""
         return self.gemm(x, layer.weight.detach().numpy(), layer.bias.detach().numpy())
 
-    def conv(self, x: str, layer: nn.Conv2d) -> str:
+    def conv(self, x: str, layer: Any) -> str:  # noqa: ANN401 (of any number of axes)
         """Apply a convolution with its stride and padding."""
         parts = [self.constant(p.detach().numpy()) for p in (layer.weight, layer.bias) if p is not None]
         pads = [int(p) for p in layer.padding] * 2
         return self.node("Conv", [x, *parts], pads=pads, strides=list(layer.stride))
 
-    def conv_transpose(self, x: str, layer: nn.ConvTranspose2d) -> str:
+    def conv_transpose(self, x: str, layer: Any) -> str:  # noqa: ANN401 (of any number of axes)
         """Apply a transposed convolution with its stride and padding."""
         parts = [self.constant(p.detach().numpy()) for p in (layer.weight, layer.bias) if p is not None]
         pads = [int(p) for p in layer.padding] * 2
         return self.node("ConvTranspose", [x, *parts], pads=pads, strides=list(layer.stride))
 
-    def batch_norm(self, x: str, layer: nn.BatchNorm2d) -> str:
+    def batch_norm(self, x: str, layer: Any) -> str:  # noqa: ANN401 (of any number of axes)
         """Apply a batch norm with its running statistics."""
         parts = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
         constants = [self.constant(p.detach().numpy()) for p in parts if p is not None]
@@ -99,17 +101,25 @@ class GraphWriter:
         """Apply a leaky rectifier."""
         return self.node("LeakyRelu", [x], alpha=slope)
 
-    def pixel_shuffle(self, x: str) -> str:
-        """Rearrange (N, 4 C, h, w) into (N, C, 2 h, 2 w) in torch's order of channels."""
-        return self.node("DepthToSpace", [x], blocksize=2, mode="CRD")
+    def shuffle(self, x: str, shape: Sequence[int]) -> str:
+        """Rearrange rows of a shape (2**axes C, *s) into (C, *(2 s)), as :func:`.layers.shuffled` does."""
+        channels, *sides = shape
+        axes = len(sides)
+        if axes == 2:  # the only number of axes that has an operator
+            return self.node("DepthToSpace", [x], blocksize=2, mode="CRD")
+        parts = self.reshape(x, (channels // 2**axes, *[2] * axes, *sides))
+        return self.reshape(
+            self.node("Transpose", [parts], perm=(0, 1, *woven(axes))),
+            (channels // 2**axes, *doubled(tuple(sides))),
+        )
 
     def reshape(self, x: str, shape: Sequence[int]) -> str:
         """Give each row a shape, whatever the batch."""
         return self.node("Reshape", [x, self.constant(np.array([-1, *shape], np.int64))])
 
     def crop(self, x: str, size: Sequence[int]) -> str:
-        """Keep the top left (h, w)."""
-        bounds = ([0, 0], list(size), [2, 3])
+        """Keep the first places (*s) along every axis."""
+        bounds = ([0] * len(size), list(size), list(range(2, 2 + len(size))))
         return self.node("Slice", [x, *(self.constant(np.array(b, np.int64)) for b in bounds)])
 
     def add(self, x: str, y: str) -> str:

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.judgement.filling import fill_from
+from foveal_audit.spans import FULL, Span
+from foveal_audit.units.resizing import resized
 
 from .crops import Crops
 
-#: The unit's value in whole samples: n samples (H, W, C) to (n,).
-Measure = Callable[[Sequence[Pixels]], NDArray[np.float64]]
-#: Place of a window as shares of the sample's height and width: y0, x0, y1, x1.
-Place = tuple[float, float, float, float]
+#: The unit's value in whole samples: n samples (*S, C) to (n,).
+Measure = Callable[[Sequence[Values]], NDArray[np.float64]]
+#: Place of a window as shares of the sample's axes: all starts, then all ends; of a picture y0, x0, y1, x1.
+Place = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -33,41 +34,43 @@ class Pasting:
     measure
         The unit's value in whole samples.
     hosts
-        Samples (H, W, C) that leave the unit cold, one or more.
+        Samples (*S, C) that leave the unit cold, one or more.
     places
         Where the feature was seen, one or more.
+    span
+        Which values of the samples stand for 0 and 1 in crops.
     """
 
     measure: Measure
-    hosts: Sequence[Pixels]
+    hosts: Sequence[Values]
     places: Sequence[Place]
+    span: Span = FULL
 
     def __call__(self, crops: Crops) -> NDArray[np.float64]:
-        """Give the unit's value (n,) for each of the crops (n, C, h, w) in [0, 1]."""
+        """Give the unit's value (n,) for each of the crops (n, C, *s) in [0, 1]."""
         return self.measure([self._pasted(crop, row) for row, crop in enumerate(crops)])
 
-    def _pasted(self, crop: NDArray[np.float32], row: int) -> Pixels:
+    def _pasted(self, crop: NDArray[np.float32], row: int) -> Values:
         host = self.hosts[row % len(self.hosts)]
-        window = _window(self.places[row % len(self.places)], host)
-        return fill_from(host, window, _patch(crop, window, host.dtype))
+        window = _window(self.places[row % len(self.places)], host.shape[:-1])
+        shares = np.moveaxis(resized(np.moveaxis(crop, 0, -1), _sides(window)), 0, -1)
+        return fill_from(host, window, self.span.values(shares, host.dtype))
 
 
-def _window(place: Place, host: Pixels) -> Window:
-    height, width = host.shape[:2]
-    y0, x0 = min(round(place[0] * height), height - 1), min(round(place[1] * width), width - 1)
-    return y0, x0, max(round(place[2] * height), y0 + 1), max(round(place[3] * width), x0 + 1)
+def _window(place: Place, sides: tuple[int, ...]) -> Window:
+    """Give the window of a sample with these sides, one step long at least along each."""
+    axes = len(sides)
+    starts = [min(round(share * side), side - 1) for share, side in zip(place[:axes], sides, strict=True)]
+    ends = (round(share * side) for share, side in zip(place[axes:], sides, strict=True))
+    return *starts, *(max(end, start + 1) for start, end in zip(starts, ends, strict=True))
 
 
-def _patch(crop: NDArray[np.float32], window: Window, kind: np.dtype[np.integer]) -> Pixels:
-    """Bring a crop (C, h, w) to pixels (height, width, C) of a kind."""
-    size = (window[3] - window[1], window[2] - window[0])
-    planes = [np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR)) for plane in crop]
-    scaled = np.stack(planes, axis=-1).clip(0, 1) * float(np.iinfo(kind).max)
-    patch: Pixels = scaled.round().astype(kind)
-    return patch
+def _sides(window: Window) -> tuple[int, ...]:
+    axes = len(window) // 2
+    return tuple(end - start for start, end in zip(window[:axes], window[axes:], strict=True))
 
 
-def coldest(measure: Measure, candidates: Sequence[Pixels], count: int) -> list[Pixels]:
+def coldest(measure: Measure, candidates: Sequence[Values], count: int) -> list[Values]:
     """Choose the samples in which the unit is lowest."""
     if not candidates:
         return []

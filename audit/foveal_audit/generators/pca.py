@@ -45,7 +45,7 @@ class PrincipalAxes:
     whitening: NDArray[np.float32]
 
     def scores(self, crops: Crops) -> Latents:
-        """Give the latents (n, d) of crops (n, C, h, w)."""
+        """Give the latents (n, d) of crops (n, C, *s)."""
         return np.asarray((crops.reshape(len(crops), -1) - self.mean) @ self.whitening.T, np.float32)
 
 
@@ -60,7 +60,7 @@ def principal_axes(crops: Crops, axes: int) -> PrincipalAxes:
     Parameters
     ----------
     crops
-        (n, C, h, w).
+        (n, C, *s).
     axes
         Number of axes wanted; fewer come back when the crops span fewer, but at least one.
 
@@ -126,7 +126,7 @@ class PcaGenerator(Generator):
 
 
 def fit_pca_gmm(crops: Crops, settings: FitSettings) -> PcaGenerator:
-    """Learn a PCA-GMM from crops (n, C, h, w) in [0, 1]."""
+    """Learn a PCA-GMM from crops (n, C, *s) in [0, 1]."""
     axes = principal_axes(crops, axes_for(len(crops)))
     scores = axes.scores(crops)
     return PcaGenerator(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
+
+from foveal_audit.charts import slices, strips
 
 from .crops import Crops
 
@@ -11,12 +15,20 @@ Pictures = NDArray[np.uint8]  #: (n, h, w, 3)
 
 
 def as_pictures(crops: Crops) -> Pictures:
-    """Turn crops (n, C, h, w) in [0, 1] into RGB.
+    """Turn crops (n, C, *s) in [0, 1] into RGB: traces into strip charts, volumes into their middle slices.
 
-    Three channels are taken as red, green, blue; of any other number the mean is shown in grey.
+    Of a picture three channels are taken as red, green, blue; of any other number the mean is shown in grey.
     """
+    return _DRAWN[crops.ndim - 2](crops)
+
+
+def _plain(crops: Crops) -> Pictures:
     colours = crops if crops.shape[1] == 3 else crops.mean(1, keepdims=True).repeat(3, axis=1)
     return (colours.clip(0, 1) * 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+#: By the number of axes.
+_DRAWN: Mapping[int, Callable[[Crops], Pictures]] = {1: strips, 2: _plain, 3: slices}
 
 
 def enlarge(pictures: Pictures, longest: int) -> Pictures:

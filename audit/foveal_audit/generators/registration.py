@@ -6,7 +6,7 @@ on that jitter unless it is taken out first; measured, this decides quality more
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 import torch
@@ -17,15 +17,16 @@ from torch.nn import functional
 from foveal_audit.reproducible import one_thread
 
 from .crops import Crops, as_crops
+from .layers import CONVOLVE, firsts
 
-Shifts = NDArray[np.int64]  #: (n, 2): what was moved up and left, in pixels (y, x)
+Shifts = NDArray[np.int64]  #: (n, axes): what was moved towards the start of each axis, y and x of a picture
 _BATCH = 256  # crops correlated at once, bounds the memory
 _FLAT = 1e-6  # variance under the taper below which a patch counts as blank
 
 
 def default_shift(shape: tuple[int, ...]) -> int:
-    """Give the largest shift searched for crops of a shape (..., h, w): a fifth of the shorter side."""
-    return max(1, min(shape[-2:]) // 5)
+    """Give the largest shift searched for crops of a shape (n, C, *s): a fifth of the shortest side."""
+    return max(1, min(shape[2:]) // 5)
 
 
 def register_crops(
@@ -36,25 +37,25 @@ def register_crops(
     Parameters
     ----------
     crops
-        (n, C, h, w) in [0, 1].
+        (n, C, *s) in [0, 1].
     max_shift
-        Largest shift in pixels along each axis; default a fifth of the shorter side.
+        Largest shift along each axis; default a fifth of the shortest side.
     rounds
         Rounds at most; ends sooner when no shift changes.
 
     Returns
     -------
     aligned
-        (n, C, h, w); pixels that come into view from outside are mirrored from inside.
+        (n, C, *s); what comes into view from outside is mirrored from inside.
     shifts
-        (n, 2) y, x: ``aligned[i][y, x]`` is ``crops[i][y + shift_y, x + shift_x]``. Their median is near 0,
-        because a template is free to wander off as a whole.
+        (n, axes), of pictures y, x: ``aligned[i][y, x]`` is ``crops[i][y + shift_y, x + shift_x]``. Their
+        median is near 0, because a template is free to wander off as a whole.
     template
-        (C, h, w) mean of the aligned crops.
+        (C, *s) mean of the aligned crops.
     """
     stack = as_crops(crops)
     reach = _reach(stack, max_shift)
-    shifts = np.zeros((len(stack), 2), np.int64)
+    shifts = np.zeros((len(stack), stack.ndim - 2), np.int64)
     aligned = stack
     for _ in range(rounds if reach and len(stack) else 0):
         found = _centred(best_shifts(stack, aligned.mean(0), reach), reach)
@@ -82,26 +83,27 @@ def best_shifts(crops: Crops, template: NDArray[np.float32], max_shift: int) -> 
     Parameters
     ----------
     crops
-        (n, C, h, w).
+        (n, C, *s).
     template
-        (C, h, w).
+        (C, *s).
     max_shift
-        Shifts from -max_shift to max_shift are tried along both axes.
+        Shifts from -max_shift to max_shift are tried along every axis.
 
     Returns
     -------
     ndarray of int64
-        (n, 2) y, x. Among equal correlations the smallest shift wins, so a blank crop stays where it is.
+        (n, axes). Among equal correlations the smallest shift wins, so a blank crop stays where it is.
     """
-    side = 2 * max_shift + 1
-    nearness = _nearness(max_shift)
-    shifts = [np.zeros((0, 2), np.int64)]
+    axes = crops.ndim - 2
+    sides = (2 * max_shift + 1,) * axes
+    nearness = _nearness(max_shift, axes)
+    shifts = [np.zeros((0, axes), np.int64)]
     with one_thread():
         for start in range(0, len(crops), _BATCH):
             batch = torch.from_numpy(crops[start : start + _BATCH])
             score = correlations(batch, torch.from_numpy(template), max_shift)
             best = (score.double() + nearness).flatten(1).argmax(1).numpy()
-            shifts.append(np.stack([best // side, best % side], axis=1) - max_shift)
+            shifts.append(np.stack(np.unravel_index(best, sides), axis=1) - max_shift)
     return np.concatenate(shifts)
 
 
@@ -114,14 +116,15 @@ def correlations(crops: Tensor, template: Tensor, max_shift: int) -> Tensor:
     Returns
     -------
     Tensor
-        (n, 2 m + 1, 2 m + 1) normalised correlation in [-1, 1]; 0 where crop or template is blank.
+        (n, 2 m + 1 along each axis) normalised correlation in [-1, 1]; 0 where crop or template is blank.
     """
-    rows, columns = _taper(template.shape[-2]), _taper(template.shape[-1])
-    taper = rows[:, None] * columns
-    centred = template - (template * taper).sum((1, 2), keepdim=True)
-    padded = functional.pad(crops, (max_shift,) * 4, mode="reflect")
+    axes = template.ndim - 1
+    tapers = [_taper(side) for side in template.shape[1:]]
+    taper = reduce(lambda left, right: left[..., None] * right, tapers)
+    centred = template - (template * taper).sum(tuple(range(1, axes + 1)), keepdim=True)
+    padded = functional.pad(crops, (max_shift,) * (2 * axes), mode="reflect")
     joint = _slide(padded, centred * taper, max_shift)
-    mean, square = (_tapered_mean(x, rows, columns) for x in (padded, padded**2))
+    mean, square = (_tapered_mean(x, tapers) for x in (padded, padded**2))
     energy = (square - mean**2).sum(1).clamp_min(0)
     own = (centred**2 * taper).sum()
     blank = (energy < _FLAT) | (own < _FLAT)
@@ -129,45 +132,48 @@ def correlations(crops: Tensor, template: Tensor, max_shift: int) -> Tensor:
 
 
 def _slide(padded: Tensor, kernel: Tensor, max_shift: int) -> Tensor:
-    """Multiply a kernel (C, h, w) with every place it fits in (n, C, h + 2 m, w + 2 m) and sum.
+    """Multiply a kernel (C, *s) with every place it fits in (n, C, *(s + 2 m)) and sum.
 
     Through Fourier space: a direct sum with a kernel as large as the crop costs the square of its area.
     """
-    size = (padded.shape[-2], padded.shape[-1])
-    spectrum = (torch.fft.rfft2(padded) * torch.fft.rfft2(kernel, s=size).conj()).sum(1)
-    side = 2 * max_shift + 1
-    product: Tensor = torch.fft.irfft2(spectrum, s=size)
-    return product[..., :side, :side]
+    size = padded.shape[2:]
+    axes = tuple(range(-len(size), 0))
+    spectrum = (torch.fft.rfftn(padded, dim=axes) * torch.fft.rfftn(kernel, s=size, dim=axes).conj()).sum(1)
+    product: Tensor = torch.fft.irfftn(spectrum, s=size, dim=axes)
+    return firsts(product, (2 * max_shift + 1,) * len(size))
 
 
-def _tapered_mean(padded: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Mean under the taper at every place, (n, C, 2 m + 1, 2 m + 1); one axis after the other."""
-    flat = padded.flatten(0, 1)[:, None]
-    means = functional.conv2d(functional.conv2d(flat, rows[None, None, :, None]), columns[None, None, None])
+def _tapered_mean(padded: Tensor, tapers: list[Tensor]) -> Tensor:
+    """Mean under the taper at every place, (n, C, 2 m + 1 along each axis); one axis after the other."""
+    means, axes = padded.flatten(0, 1)[:, None], len(tapers)
+    for axis, taper in enumerate(tapers):
+        sides = [len(taper) if other == axis else 1 for other in range(axes)]
+        means = CONVOLVE[axes](means, taper.reshape(1, 1, *sides))
     return means.reshape(*padded.shape[:2], *means.shape[2:])
 
 
 def shift_crops(crops: Crops, shifts: Shifts) -> Crops:
-    """Move each crop up by shift_y and left by shift_x; what comes into view is mirrored."""
+    """Move each crop towards the start of each axis by its shifts; what comes into view is mirrored."""
     reach = int(np.abs(shifts).max(initial=0))
     if not reach:
         return crops.copy()
-    padded = np.pad(crops, ((0, 0), (0, 0), (reach, reach), (reach, reach)), mode="reflect")
-    height, width = crops.shape[2:]
-    return np.stack([padded[i, :, y : y + height, x : x + width] for i, (y, x) in _corners(shifts, reach)])
+    sides = crops.shape[2:]
+    padded = np.pad(crops, ((0, 0), (0, 0), *((reach, reach) for _ in sides)), mode="reflect")
+    return np.stack([crop[_cut(shift + reach, sides)] for crop, shift in zip(padded, shifts, strict=True)])
 
 
 def _reach(crops: Crops, max_shift: int | None) -> int:
     if max_shift is None:
         return default_shift(crops.shape)
     if not 0 <= max_shift < min(crops.shape[2:]):
-        raise ValueError(f"a shift of {max_shift} px does not fit crops of {crops.shape[2:]} px")
+        raise ValueError(f"a shift of {max_shift} does not fit crops of {crops.shape[2:]}")
     return max_shift
 
 
-def _corners(shifts: Shifts, reach: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    for i, (y, x) in enumerate(shifts):
-        yield i, (reach + int(y), reach + int(x))
+def _cut(starts: NDArray[np.int64], sides: tuple[int, ...]) -> tuple[slice, ...]:
+    """Name the part of a crop (C, *s) that begins at a place."""
+    parts = (slice(int(start), int(start) + side) for start, side in zip(starts, sides, strict=True))
+    return (slice(None), *parts)
 
 
 def _centred(shifts: Shifts, reach: int) -> Shifts:
@@ -175,10 +181,10 @@ def _centred(shifts: Shifts, reach: int) -> Shifts:
     return np.asarray(np.clip(shifts - middle, -reach, reach), np.int64)
 
 
-def _nearness(max_shift: int) -> Tensor:
+def _nearness(max_shift: int, axes: int) -> Tensor:
     """Break ties in favour of small shifts; far below any difference that means something."""
     axis = torch.arange(-max_shift, max_shift + 1, dtype=torch.float64)
-    return -1e-6 * (axis[:, None] ** 2 + axis[None] ** 2)
+    return -1e-6 * reduce(lambda left, right: left[..., None] + right, [axis**2] * axes)
 
 
 def _taper(side: int) -> Tensor:

@@ -79,7 +79,7 @@ def fit_generator(
     Parameters
     ----------
     crops
-        (n, C, h, w) in [0, 1], registered beforehand (:func:`.registration.register_crops`), sides from 8 px.
+        (n, C, *s) in [0, 1], registered beforehand (:func:`.registration.register_crops`), sides from 8.
     kind
         ``pca-vae``, ``vae-gan``, the patent's plain ``dcgan``, or ``pca-gmm`` for a preview within a second.
         With fewer crops than a kind needs, the simpler kind is learned instead; ``origin.asked`` tells.
@@ -88,7 +88,7 @@ def fit_generator(
     steps
         Optimiser steps; default the kind's own. Cost is proportional to it.
     perceptual
-        Maps crops (B, C, h, w) in [0, 1] to shallow feature maps of the audited network.
+        Maps crops (B, C, *s) in [0, 1] to shallow feature maps of the audited network.
 
     Raises
     ------

@@ -12,7 +12,7 @@ _ROUNDS = 10
 
 
 def fresh_crops(generator: Generator, n: int, seed: int, guard: CopyGuard) -> Crops:
-    """Draw up to n crops (m, C, h, w) of which none is a copy of a real crop.
+    """Draw up to n crops (m, C, *s) of which none is a copy of a real crop.
 
     Fewer than n come back, down to none, where a generator hands out little but copies.
     """

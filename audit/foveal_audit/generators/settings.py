@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-#: Maps crops (n, C, h, w) in [0, 1] to feature maps of the audited network, differentiable in the crops.
+#: Maps crops (n, C, *s) in [0, 1] to feature maps of the audited network, differentiable in the crops.
 Perceptual = Callable[[Tensor], list[Tensor]]
 
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from foveal.errors import UsageError
+from foveal_audit.spans import FULL, Span
 
 from .generator import Generator, Origin
 from .mixture import Mixture
@@ -35,6 +36,7 @@ def weights_bytes(generator: Generator) -> bytes:
         "kind": generator.kind,
         "shape": list(generator.shape),
         "origin": asdict(generator.origin),
+        **({} if generator.span == FULL else {"span": generator.span.to_json()}),
     }
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
     data: bytes = save(arrays, metadata={_KEY: json.dumps(about, sort_keys=True)})
@@ -70,14 +72,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
 def _restored(about: dict[str, Any], tensors: dict[str, NDArray[np.float32]]) -> Generator:
     if about["format"] != _FORMAT:
         raise ValueError(f"format {about['format']} is not {_FORMAT}")
-    channels, height, width = (int(side) for side in about["shape"])
-    if math.prod((channels, height, width)) > max(array.size for array in tensors.values()):
+    shape = tuple(int(side) for side in about["shape"])
+    if math.prod(shape) > max(array.size for array in tensors.values()):
         raise ValueError("its shape does not fit its tensors")  # before anything of that size is allocated
     restored = KINDS[about["kind"]].restores.restore(
         tensors,
-        (channels, height, width),
+        shape,
         tensors["axis_sd"],
         Mixture.restore(tensors),
         Origin(**about["origin"]),
     )
-    return replace(restored, texture=Texture.restore(tensors))
+    span = Span.of_json(about.get("span", FULL.to_json()))
+    return replace(restored, texture=Texture.restore(tensors), span=span)

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from torch.nn import functional
 
 from .crops import Crops
+from .layers import CONVOLVE
 
 if TYPE_CHECKING:
     from .onnx_graph import GraphWriter
 
 Arrays = dict[str, NDArray[np.float32]]
-_REACH = 11  # pixels over which grain hangs together, at most
+_REACH = {1: 31, 2: 11, 3: 7}  # places along an axis over which grain hangs together, at most, by axes
 _BLUR = 1.5  # pixels over which its local strength is averaged
 _LEAST = 1e-6  # standard deviation below which there is no grain
 
@@ -34,9 +34,10 @@ class Texture:
     Attributes
     ----------
     kernel
-        (C, C, k, k): filters white noise into grain of unit variance, channels mixed as they go together.
+        (C, C, k along each axis): filters white noise into grain of unit variance, channels mixed as they go
+        together.
     spread
-        (C, h, w): its standard deviation at every place.
+        (C, *s): its standard deviation at every place.
     """
 
     kernel: NDArray[np.float32]
@@ -44,13 +45,14 @@ class Texture:
 
     @classmethod
     def fit(cls, residuals: NDArray[np.floating]) -> Texture:
-        """Measure the grain of residuals (n, C, h, w): real crops minus their reconstructions."""
+        """Measure the grain of residuals (n, C, *s): real crops minus their reconstructions."""
         rest = np.asarray(residuals, np.float64) - residuals.mean(0, dtype=np.float64)
-        spread = np.sqrt(gaussian_filter((rest**2).mean(0), (0, _BLUR, _BLUR)))
+        axes = rest.ndim - 2
+        spread = np.sqrt(gaussian_filter((rest**2).mean(0), (0, *[_BLUR] * axes)))
         even = rest / np.maximum(spread, _LEAST)
         kernels = np.stack([_impulse(even[:, channel]) for channel in range(even.shape[1])])
         mixing = _mixing(even)
-        kernel = mixing[:, :, None, None] * kernels[:, None]
+        kernel = mixing.reshape(*mixing.shape, *[1] * axes) * kernels[:, None]
         return cls(kernel.astype(np.float32), spread.astype(np.float32))
 
     def scaled(self, strength: float) -> Texture:
@@ -58,20 +60,21 @@ class Texture:
         return replace(self, spread=self.spread * np.float32(strength))
 
     @property
-    def noise_shape(self) -> tuple[int, int, int]:
-        """(C, h + k - 1, w + k - 1) of the white noise that one crop takes."""
+    def noise_shape(self) -> tuple[int, ...]:
+        """(C, *(s + k - 1)) of the white noise that one crop takes."""
         reach = self.kernel.shape[-1] - 1
-        channels, height, width = self.spread.shape
-        return channels, height + reach, width + reach
+        channels, *sides = self.spread.shape
+        return channels, *(side + reach for side in sides)
 
     def draw(self, n: int, seed: int) -> NDArray[np.float32]:
         """Draw white noise (n, *noise_shape)."""
         return np.random.default_rng([seed, 1]).standard_normal((n, *self.noise_shape), np.float32)
 
     def grain(self, noise: NDArray[np.float32]) -> Crops:
-        """Filter white noise (n, *noise_shape) into grain (n, C, h, w)."""
+        """Filter white noise (n, *noise_shape) into grain (n, C, *s)."""
+        convolve = CONVOLVE[noise.ndim - 2]
         with torch.inference_mode():
-            filtered = functional.conv2d(torch.from_numpy(noise), torch.from_numpy(self.kernel))
+            filtered = convolve(torch.from_numpy(noise), torch.from_numpy(self.kernel))
         return np.asarray(filtered.numpy() * self.spread, np.float32)
 
     def write_graph(self, graph: GraphWriter, crops: str, noise: str) -> str:
@@ -93,13 +96,12 @@ class Texture:
 
 
 def _impulse(planes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the filter (k, k) of unit energy that turns white noise into noise of the planes' spectrum."""
-    height, width = planes.shape[1:]
-    power = (np.abs(np.fft.fft2(planes)) ** 2).mean(0)
-    impulse = np.fft.fftshift(np.fft.ifft2(np.sqrt(power)).real)
-    reach = min(_REACH, (min(height, width) - 1) // 2 * 2 + 1)
-    top, left = height // 2 - reach // 2, width // 2 - reach // 2
-    cut = impulse[top : top + reach, left : left + reach]
+    """Give the filter (k along each axis) of unit energy that gives white noise the planes' spectrum."""
+    sides = planes.shape[1:]
+    power = (np.abs(np.fft.fftn(planes, axes=tuple(range(1, planes.ndim)))) ** 2).mean(0)
+    impulse = np.fft.fftshift(np.fft.ifftn(np.sqrt(power)).real)
+    reach = min(_REACH[len(sides)], (min(sides) - 1) // 2 * 2 + 1)
+    cut = impulse[tuple(slice(side // 2 - reach // 2, side // 2 - reach // 2 + reach) for side in sides)]
     energy = float(np.sqrt((cut**2).sum()))
     return np.asarray(cut / energy if energy > _LEAST else cut * 0)
 
@@ -107,7 +109,7 @@ def _impulse(planes: NDArray[np.float64]) -> NDArray[np.float64]:
 def _mixing(even: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the lower triangle (C, C) that makes independent channels go together as these do."""
     channels = even.shape[1]
-    rows = even.transpose(1, 0, 2, 3).reshape(channels, -1)
+    rows = even.swapaxes(0, 1).reshape(channels, -1)
     together = rows @ rows.T / rows.shape[1]
     size = np.sqrt(np.maximum(together.diagonal(), _LEAST**2))
     correlation = together / np.outer(size, size)

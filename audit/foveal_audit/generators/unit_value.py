@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from foveal.archives import AuditedModel
 from foveal.capture.layers import find_layer
-from foveal.samples.images import Pixels
+from foveal.features import CLASS
+from foveal.samples.values import Values
+from foveal_audit.bench import spacing_of
 from foveal_audit.units.unit import Unit
 
 from .pasting import Measure
@@ -33,18 +35,30 @@ def unit_measure(model: AuditedModel, outcome: int, unit: Unit | None = None) ->
         and no unit, gives what it is there for: the logit of the class minus the mean of all.
     """
 
-    def measure(samples: Sequence[Pixels]) -> NDArray[np.float64]:
-        inputs = torch.stack([model.transform(pixels) for pixels in samples])
+    def measure(samples: Sequence[Values]) -> NDArray[np.float64]:
+        inputs = [model.transform(values, "", spacing_of(values)) for values in samples]
         with torch.no_grad():
-            parts = [_values(model, part, outcome, unit) for part in torch.split(inputs, _BATCH)]
+            parts = [_values(model, batch, outcome, unit) for batch in _batches(inputs)]
         return np.asarray(torch.cat(parts).double().numpy())
 
     return measure
 
 
+def _batches(inputs: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Stack what follows each other and is of one size: traces and volumes may keep theirs."""
+    start = 0
+    for stop in range(1, len(inputs) + 1):
+        full = stop - start == _BATCH or stop == len(inputs)
+        if full or inputs[stop].shape != inputs[start].shape:
+            yield torch.stack(list(inputs[start:stop]))
+            start = stop
+
+
 def _values(model: AuditedModel, inputs: Tensor, outcome: int, unit: Unit | None) -> Tensor:
     if unit is None or unit.local or not unit.channels:
         return _logit(model.module(inputs), outcome)
+    if unit.layer == CLASS:  # its value is a score, of which no module is the layer
+        return _logit(model.module(inputs), unit.channels[0])
     seen: list[Tensor] = []
     layer = find_layer(model.module, unit.layer)
     handle = layer.register_forward_hook(lambda _module, _inputs, output: seen.append(output))

@@ -90,7 +90,7 @@ class Adversary(Protocol):
 
 
 def fit_pca_vae(crops: Crops, settings: FitSettings) -> VaeGenerator:
-    """Learn a PCA-initialised VAE from crops (n, C, h, w) in [0, 1]."""
+    """Learn a PCA-initialised VAE from crops (n, C, *s) in [0, 1]."""
     return fit_vae(crops, settings, VaeGenerator, DEFAULT_STEPS)
 
 
@@ -203,7 +203,7 @@ def sort_axes(encoder: Encoder, decoder: Decoder, crops: Tensor) -> Latents:
     encoder, decoder
         Changed in place; crops are reconstructed as before.
     crops
-        (n, C, h, w) standardised, to measure how far each axis is used.
+        (n, C, *s) standardised, to measure how far each axis is used.
 
     Returns
     -------

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from .crops import Crops, shape_of
+from .crops import Crops, Shape, shape_of
+from .layers import CONVS
 from .pca import axes_for, principal_axes
 from .settings import FitSettings
 from .vae import VaeGenerator, fit_vae
@@ -30,8 +31,8 @@ class VaeGanGenerator(VaeGenerator):
 
 
 def fit_vae_gan(crops: Crops, settings: FitSettings) -> VaeGenerator:
-    """Learn a PCA-initialised VAE-GAN from crops (n, C, h, w) in [0, 1]."""
-    adversary = HingeAdversary(Critic(shape_of(crops)[0]), _grain(crops), settings.seed)
+    """Learn a PCA-initialised VAE-GAN from crops (n, C, *s) in [0, 1]."""
+    adversary = HingeAdversary(Critic(shape_of(crops)), _grain(crops), settings.seed)
     return fit_vae(crops, settings, VaeGanGenerator, DEFAULT_STEPS, adversary)
 
 
@@ -43,15 +44,16 @@ def _grain(crops: Crops) -> float:
 
 
 class Critic(nn.Module):
-    """Crops (B, C, h, w) to one score per place; spectral norms keep it from outrunning the decoder."""
+    """Crops (B, C, *s) to one score per place; spectral norms keep it from outrunning the decoder."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
+        channels, conv = shape[0], CONVS[len(shape) - 1]
         self.convs = nn.ModuleList()
         for width in _WIDTHS:
-            self.convs.append(spectral_norm(nn.Conv2d(channels, width, 4, stride=2, padding=1)))
+            self.convs.append(spectral_norm(conv(channels, width, 4, stride=2, padding=1)))
             channels = width
-        self.score = spectral_norm(nn.Conv2d(channels, 1, 1))
+        self.score = spectral_norm(conv(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Score crops; above 0 means real."""

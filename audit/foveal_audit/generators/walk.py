@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FRAMES_PER_SECOND = 24
 SECONDS = 5
 _STOPS = 6  # draws that the walk passes: a new one about every second
-_SIDE = 128  # of the movie's longer side, in pixels
+_SIDES = {1: 128, 2: 128, 3: 204}  # the movie's longer side in pixels, by the number of axes
 #: Preferred first; mpeg4 is part of every build of the encoder library.
 _CODECS: dict[str, dict[str, str]] = {
     "libx264": {"crf": "18", "preset": "veryfast", "threads": "1"},
@@ -48,7 +48,7 @@ def write_walk(
     frames: int = FRAMES_PER_SECOND * SECONDS,
     guard: CopyGuard | None = None,
 ) -> None:
-    """Write the walk as an MP4 (H.264, else MPEG-4) that loops without a jump, its longer side 128 px.
+    """Write the walk as an MP4 (H.264, else MPEG-4) that loops without a jump, 128 px wide or more.
 
     Grain stands still while the picture changes. Frames that look like a real crop are left out;
     where none is left there is no movie.
@@ -56,11 +56,11 @@ def write_walk(
     crops = walk_crops(generator, frames, seed)
     fresh = crops if guard is None else crops[~guard.flags(crops)]
     if len(fresh):
-        write_movie(_resized(as_pictures(fresh)), path)
+        write_movie(_resized(as_pictures(fresh), _SIDES[fresh.ndim - 2]), path)
 
 
 def walk_crops(generator: Generator, frames: int, seed: int) -> Crops:
-    """Decode the walk (frames, C, h, w), under one and the same grain."""
+    """Decode the walk (frames, C, *s), under one and the same grain."""
     crops = generator.decode(walk_latents(generator, frames, seed))
     if generator.texture is None:
         return crops
@@ -81,9 +81,9 @@ def write_movie(pictures: Pictures, path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def _resized(pictures: Pictures) -> Pictures:
+def _resized(pictures: Pictures, side: int) -> Pictures:
     """Enlarge smoothly to the movie's size; sides become even, which 4:2:0 colour needs."""
-    factor = max(_SIDE / max(pictures.shape[1:3]), 1.0)
+    factor = max(side / max(pictures.shape[1:3]), 1.0)
     height, width = (2 * round(side * factor / 2) for side in pictures.shape[1:3])
     frames = (Image.fromarray(p).resize((width, height), Image.Resampling.BICUBIC) for p in pictures)
     return np.stack([np.asarray(frame) for frame in frames])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.units.unit import Unit
 
 Logits = NDArray[np.float64]
@@ -21,14 +21,14 @@ Logits = NDArray[np.float64]
 class Bench(Protocol):
     """The audited model on its samples, as deployed."""
 
-    def pixels(self, sample: int) -> Pixels:
-        """Read one sample (H, W, C) by its number."""
+    def pixels(self, sample: int) -> Values:
+        """Read one sample (*S, C) by its number."""
 
-    def logits(self, samples: Sequence[Pixels]) -> Logits:
+    def logits(self, samples: Sequence[Values]) -> Logits:
         """Ask the model: (n, classes), each row about its mean."""
 
     def logits_held(
-        self, changed: Sequence[Pixels], clean: Sequence[Pixels], windows: Sequence[Window], unit: Unit
+        self, changed: Sequence[Values], clean: Sequence[Values], windows: Sequence[Window], unit: Unit
     ) -> Logits:
         """Ask the model about changed samples while the unit keeps the value it has in the clean ones."""
 

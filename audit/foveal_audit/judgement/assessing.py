@@ -24,6 +24,7 @@ from foveal_audit.judgement.learned import has_learned
 from foveal_audit.judgement.signals import Signal as Measure
 from foveal_audit.judgement.signals.metadata import COINCIDES, TIED
 from foveal_audit.judgement.verdict import Measured, Thresholds
+from foveal_audit.judgement.wording import worded
 from foveal_audit.windows import WHOLE_PICTURE, Samples, Windows
 
 #: A metadata column counts when chance alone does this at most once in a hundred facets.
@@ -150,8 +151,8 @@ def _assess(
             "irrelevance": six_digits(verdict.irrelevance(measured)),
             "artefact_score": six_digits(verdict.artefact_score(measured)),
             "verdict": decided,
-            "reasons": reasons(draft, measured, decided, name, most),
-            "counter_evidence": counter_evidence(draft, measured, decided),
+            "reasons": worded(reasons(draft, measured, decided, name, most), samples.axes),
+            "counter_evidence": worded(counter_evidence(draft, measured, decided), samples.axes),
         }
     )
 

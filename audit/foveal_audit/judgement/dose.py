@@ -8,16 +8,17 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.stats import rankdata
 
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.judgement.asking import Bench, Logits, Scale
-from foveal_audit.judgement.filling import fill_from
+from foveal_audit.judgement.filling import fill_from, in_type
 from foveal_audit.judgement.pairs import summarise
 from foveal_audit.judgement.signals import Signal
 from foveal_audit.judgement.transfer import Transfer, paste_crop
+from foveal_audit.spans import FULL, Span
+from foveal_audit.units.resizing import resized
 
 _Values = NDArray[np.float64]
 #: How much of the pasted crop is blended in.
@@ -116,7 +117,7 @@ class Walkable(Protocol):
         """Draw latents (n, d)."""
 
     def decode(self, z: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn latents (n, d) into crops (n, C, h, w) in [0, 1]."""
+        """Turn latents (n, d) into crops (n, C, *s) in [0, 1]."""
 
 
 def generator_dose(
@@ -128,6 +129,7 @@ def generator_dose(
     outcome: int,
     scale: Scale,
     seed: int,
+    span: Span = FULL,
 ) -> Dose:
     """Walk a latent axis and paste what comes out: the dose is the position on the axis.
 
@@ -146,6 +148,8 @@ def generator_dose(
         The class and how its answers are read.
     seed
         Seeds the draws.
+    span
+        Which values the generator's 0 and 1 stand for.
 
     Returns
     -------
@@ -161,17 +165,18 @@ def generator_dose(
         moved[:, axis] = middle + step * generator.axis_sd[axis]
         crops = generator.decode(moved)
         pasted = [
-            fill_from(host, window, _patch(crop, window, host))
+            fill_from(host, window, _patch(crop, window, host, span))
             for host, window, crop in zip(pictures, windows, crops, strict=True)
         ]
         answers.append(bench.logits(pasted))
     return respond(STEPS, answers, outcome, scale, np.asarray(hosts, dtype=np.int64))
 
 
-def _patch(crop: NDArray[np.float32], window: Window, host: Pixels) -> Pixels:
-    """Bring a crop (C, h, w) in [0, 1] to a window's size and a host's kind of pixels."""
-    size = (window[3] - window[1], window[2] - window[0])
-    planes = [np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR)) for plane in crop]
-    values = np.stack(planes, axis=-1).clip(0, 1) * np.iinfo(host.dtype).max
-    patch: Pixels = np.rint(values).astype(host.dtype)
-    return patch
+def _patch(crop: NDArray[np.float32], window: Window, host: Values, span: Span) -> Values:
+    """Bring a crop (C, *s) in [0, 1] to a window's size and a host's kind of values."""
+    axes = len(window) // 2
+    sides = [high - low for low, high in zip(window[:axes], window[axes:], strict=True)]
+    shares = np.moveaxis(resized(np.moveaxis(crop, 0, -1), sides), 0, -1).clip(0, 1)
+    if span == FULL:
+        return in_type(shares * np.iinfo(host.dtype).max, host.dtype)
+    return span.values(shares, host.dtype)

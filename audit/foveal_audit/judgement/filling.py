@@ -2,146 +2,212 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal.crops import inside
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values, axes_of
+from foveal_audit.judgement.noise import NOISES
+from foveal_audit.units.resizing import resized
 
-_EDGE = 3  # rows or columns beside the hole whose mean is carried into it
-_FEATHER = 4  # pixels over which a large patch fades into its surroundings
-_FADING = 6  # a small one fades over this part of its shorter side: most of it must stay what it is
+Floats = NDArray[np.float32]
 
 
-def feather(
-    height: int, width: int, open_sides: tuple[bool, bool, bool, bool] = (True, True, True, True)
-) -> NDArray[np.float32]:
-    """Weight (height, width, 1) that rises from the border of a patch to 1.
+def _nearest(patch: Values, sides: Sequence[int]) -> Floats:
+    """Bring a patch to a size by nearest neighbour: its edges stay as sharp as they are."""
+    for axis, side in enumerate(sides):
+        patch = patch.take((np.arange(side) * patch.shape[axis]) // side, axis=axis)
+    return np.asarray(patch, dtype=np.float32)
+
+
+def _resampled(patch: Values, sides: Sequence[int]) -> Floats:
+    """Bring a patch to a size by interpolation: a trace that jumps from sample to sample is another trace."""
+    return np.moveaxis(resized(patch.astype(np.float32), sides), 0, -1)
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """How patches are put in.
+
+    Attributes
+    ----------
+    edge
+        Places beside the hole whose mean is carried into it.
+    fading, longest
+        A patch fades over this part of its shorter side, and over so many places at most: most of it must
+        stay what it is.
+    fit
+        Brings a patch (*s, C) to a size.
+    """
+
+    edge: int
+    fading: float
+    longest: float
+    fit: Callable[[Values, Sequence[int]], Floats]
+
+
+#: By the number of axes. Traces fade into each other over a sixth of the patch, however long it is: a step
+#: in a trace is a sign of its own.
+_MANNERS: Mapping[int, _Manner] = {
+    1: _Manner(8, 6, np.inf, _resampled),
+    2: _Manner(3, 6, 4, _nearest),
+    3: _Manner(3, 6, 4, _nearest),
+}
+
+
+def feather(sides: Sequence[int], open_sides: Sequence[bool] = ()) -> Floats:
+    """Weight (*sides, 1) that rises from the border of a patch to 1.
 
     Parameters
     ----------
-    height, width
-        Of the patch. It fades over a sixth of its shorter side, over four pixels at most: of 8 x 8 pixels
-        nine tenths stay, of 16 x 16 eight tenths.
+    sides
+        Of the patch. It fades over a sixth of its shorter side, a picture or volume over four places at most:
+        of 8 x 8 pixels nine tenths stay, of 16 x 16 eight tenths.
     open_sides
-        Top, left, bottom, right: whether the patch has a neighbour there. Along the border of a sample there
-        is nothing to fade into.
+        All starts, then all ends (top, left, bottom, right): whether the patch has a neighbour there; by
+        default it has. Along the border of a sample there is nothing to fade into.
     """
-    reach = np.clip(min(height, width) / _FADING, 1, _FEATHER)
-    top, left, bottom, right = open_sides
-    depth = np.minimum.outer(_depth(height, top, bottom), _depth(width, left, right))
+    axes = len(sides)
+    manner = _MANNERS[axes]
+    free = tuple(open_sides) or (True,) * (2 * axes)
+    reach = np.clip(min(sides) / manner.fading, 1, manner.longest)
+    depths = [_depth(side, free[axis], free[axes + axis]) for axis, side in enumerate(sides)]
+    depth = reduce(np.minimum.outer, depths)
     return np.asarray(np.clip(depth / reach, 0, 1)[..., None], dtype=np.float32)
 
 
-def _depth(length: int, first: bool, last: bool) -> NDArray[np.float32]:
+def _depth(length: int, first: bool, last: bool) -> Floats:
     """Count the places from the open ends."""
     places = np.arange(length, dtype=np.float32) + 1
     far = np.full(length, np.inf, dtype=np.float32)
     return np.asarray(np.minimum(places if first else far, places[::-1] if last else far))
 
 
-def _open_sides(window: Window, pixels: Pixels) -> tuple[bool, bool, bool, bool]:
-    y0, x0, y1, x1 = window
-    return y0 > 0, x0 > 0, y1 < pixels.shape[0], x1 < pixels.shape[1]
+def _open_sides(window: Window, values: Values) -> tuple[bool, ...]:
+    axes = axes_of(values)
+    starts = (low > 0 for low in window[:axes])
+    ends = (high < side for high, side in zip(window[axes:], values.shape, strict=False))
+    return (*starts, *ends)
 
 
-def _edges(
-    values: NDArray[np.float32], window: Window
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+def _edges(values: Floats, window: Window) -> list[tuple[Floats, Floats]]:
     """Carry each side of the hole that has neighbours into the hole, with its distance to every place."""
-    y0, x0, y1, x1 = window
-    height, width = y1 - y0, x1 - x0
-    down = np.arange(height, dtype=np.float32)[:, None, None] + 1
-    right = np.arange(width, dtype=np.float32)[None, :, None] + 1
-    sides = (
-        (values[max(0, y0 - _EDGE) : y0, x0:x1], 0, down),
-        (values[y1 : y1 + _EDGE, x0:x1], 0, height + 1 - down),
-        (values[y0:y1, max(0, x0 - _EDGE) : x0], 1, right),
-        (values[y0:y1, x1 : x1 + _EDGE], 1, width + 1 - right),
-    )
-    return [(strip.mean(axis=axis, keepdims=True), distance) for strip, axis, distance in sides if strip.size]
+    found = []
+    axes, hole = len(window) // 2, inside(window)
+    edge = _MANNERS[axes].edge
+    for axis in range(axes):
+        low, high = window[axis], window[axes + axis]
+        away = np.arange(high - low, dtype=np.float32).reshape(-1, *[1] * (axes - axis)) + 1
+        for beside, distance in (
+            (slice(max(0, low - edge), low), away),
+            (slice(high, high + edge), high - low + 1 - away),
+        ):
+            strip = values[(*hole[:axis], beside, *hole[axis + 1 :])]
+            if strip.size:
+                found.append((strip.mean(axis=axis, keepdims=True), distance))
+    return found
 
 
-def _grain(values: NDArray[np.float32], window: Window, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Draw the fine noise of the surroundings: differences of neighbouring pixels around the hole."""
-    y0, x0, y1, x1 = window
-    around = values[max(0, y0 - 8) : y1 + 8, max(0, x0 - 8) : x1 + 8]
-    steps = np.diff(around, axis=1).ravel() / np.sqrt(2)
-    # The median keeps the edges of what is being removed out of the noise.
-    spread = float(np.quantile(np.abs(steps), 0.5)) / 0.6745 if steps.size else 0.0
-    return rng.normal(0, spread, (y1 - y0, x1 - x0, values.shape[2])).astype(np.float32)
-
-
-def fill_smoothly(pixels: Pixels, window: Window, rng: np.random.Generator) -> Pixels:
-    """Replace a window by what its four sides suggest, with the surroundings' grain.
+def fill_smoothly(values: Values, window: Window, rng: np.random.Generator) -> Values:
+    """Replace a window by what its sides suggest, with the surroundings' noise.
 
     Parameters
     ----------
-    pixels
-        Sample (H, W, C) of 8 or 16 bits.
+    values
+        Sample (*S, C).
     window
-        y0, x0, y1, x1.
+        All starts, then all ends.
     rng
-        Draws the grain.
+        Draws the noise.
 
     Returns
     -------
     A changed copy of the same type.
     """
-    y0, x0, y1, x1 = window
-    values = pixels.astype(np.float32)
-    weighted = [(side / distance, 1 / distance) for side, distance in _edges(values, window)]
+    axes = axes_of(values)
+    numbers = values.astype(np.float32, subok=False)
+    weighted = [(side / distance, 1 / distance) for side, distance in _edges(numbers, window)]
     if not weighted:  # the window is the whole sample
-        weighted = [(values.mean(axis=(0, 1), keepdims=True), np.ones((1, 1, 1), dtype=np.float32))]
+        mean = numbers.mean(axis=tuple(range(axes)), keepdims=True)
+        weighted = [(mean, np.ones((1,) * (axes + 1), dtype=np.float32))]
     smooth = sum(part for part, _ in weighted) / sum(weight for _, weight in weighted)
-    hole = np.broadcast_to(smooth, values[y0:y1, x0:x1].shape) + _grain(values, window, rng)
-    return _put(pixels, hole, window)
+    shape = numbers[inside(window)].shape
+    hole = np.broadcast_to(smooth, shape) + NOISES[axes](numbers, window, rng)
+    return _put(values, hole, window)
 
 
-def fill_from(pixels: Pixels, window: Window, patch: Pixels, strength: float = 1.0) -> Pixels:
+def fill_from(values: Values, window: Window, patch: Values, strength: float = 1.0) -> Values:
     """Replace a window by a patch, fading at its border; a changed copy.
 
     Parameters
     ----------
-    pixels
-        Sample (H, W, C).
+    values
+        Sample (*S, C).
     window
-        y0, x0, y1, x1.
+        All starts, then all ends.
     patch
-        Of any size, bits and channels.
+        Of any size, type and channels, with as many axes.
     strength
         How much of the patch is blended in, 0 to 1.
     """
-    y0, x0, y1, x1 = window
-    new = _in_units_of(pixels, fit_patch(patch, y1 - y0, x1 - x0), patch)
-    weight = np.float32(strength) * feather(y1 - y0, x1 - x0, _open_sides(window, pixels))
-    old = pixels[y0:y1, x0:x1].astype(np.float32)
-    return _put(pixels, weight * new + (1 - weight) * old, window)
+    hole = inside(window)
+    old = values[hole].astype(np.float32, subok=False)
+    sides = old.shape[:-1]
+    new = _in_units_of(values, fit_patch(patch, sides), patch)
+    weight = np.float32(strength) * feather(sides, _open_sides(window, values))
+    return _put(values, weight * new + (1 - weight) * old, window)
 
 
-def fit_patch(patch: Pixels, height: int, width: int) -> NDArray[np.float32]:
-    """Bring a patch (h, w, C) to (height, width, C) by nearest neighbour, float32 in its own units."""
-    rows = (np.arange(height) * patch.shape[0]) // height
-    columns = (np.arange(width) * patch.shape[1]) // width
-    return np.asarray(patch[rows][:, columns], dtype=np.float32)
+def fit_patch(patch: Values, sides: Sequence[int]) -> Floats:
+    """Bring a patch (*s, C) to (*sides, C), float32 in its own units: see :data:`_MANNERS`."""
+    return _MANNERS[len(sides)].fit(patch, sides)
 
 
-def _in_units_of(pixels: Pixels, values: NDArray[np.float32], patch: Pixels) -> NDArray[np.float32]:
-    """Bring a patch's values to the bits and channels of the sample that takes it."""
-    top, channels = np.iinfo(pixels.dtype).max, pixels.shape[2]
-    if patch.dtype != pixels.dtype:
-        values = values * np.float32(top / np.iinfo(patch.dtype).max)
-    if values.shape[2] == channels:
-        return values
-    colour = values[..., :3] if channels > 1 else values[..., :3].mean(axis=2, keepdims=True)
-    fitted = np.broadcast_to(colour, (*values.shape[:2], min(channels, 3)))
-    opaque = np.full((*values.shape[:2], channels - fitted.shape[2]), top, dtype=np.float32)
-    return np.concatenate([fitted, opaque], axis=2)
+def _in_units_of(values: Values, fitted: Floats, patch: Values) -> Floats:
+    """Bring a patch's numbers to the type and channels of the sample that takes it."""
+    channels = values.shape[-1]
+    if patch.dtype != values.dtype and {patch.dtype.kind, values.dtype.kind} == {"u"}:
+        fitted = fitted * np.float32(np.iinfo(values.dtype).max / np.iinfo(patch.dtype).max)
+    if fitted.shape[-1] == channels:
+        return fitted
+    if axes_of(values) == 1:  # other leads: what all of them have
+        return np.repeat(fitted.mean(axis=-1, keepdims=True), channels, axis=-1)
+    return _recoloured(fitted, values)
 
 
-def _put(pixels: Pixels, values: NDArray[np.float32], window: Window) -> Pixels:
-    y0, x0, y1, x1 = window
-    changed = pixels.copy()
-    top = np.iinfo(pixels.dtype).max
-    changed[y0:y1, x0:x1] = np.clip(values.round(), 0, top).astype(pixels.dtype)
+def _recoloured(fitted: Floats, values: Values) -> Floats:
+    """Make grey of colour, colour of grey, and opaque what has no opacity."""
+    channels = values.shape[-1]
+    colour = fitted[..., :3] if channels > 1 else fitted[..., :3].mean(axis=-1, keepdims=True)
+    colour = np.broadcast_to(colour, (*fitted.shape[:-1], min(channels, 3)))
+    top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 0
+    opaque = np.full((*fitted.shape[:-1], channels - colour.shape[-1]), top, dtype=np.float32)
+    return np.concatenate([colour, opaque], axis=-1)
+
+
+def _put(values: Values, numbers: Floats, window: Window) -> Values:
+    changed = values.copy()
+    changed[inside(window)] = in_type(numbers, values.dtype)
     return changed
+
+
+def like(numbers: NDArray[np.floating], values: Values) -> Values:
+    """Give numbers the type of a sample, and all that a copy of it keeps."""
+    changed = values.copy()
+    changed[...] = in_type(numbers, values.dtype)
+    return changed
+
+
+def in_type(numbers: NDArray[np.floating], kind: np.dtype[Any]) -> Values:
+    """Round numbers to a type and cut them to its range; floats stay as they are."""
+    if kind.kind == "f":
+        return numbers.astype(kind)
+    ends = np.iinfo(kind)
+    whole: Values = np.clip(numbers.round(), ends.min, ends.max).astype(kind)
+    return whole

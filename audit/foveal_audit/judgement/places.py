@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal.crops import cut
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
+
+__all__ = [
+    "Placed",
+    "any_place",
+    "border_place",
+    "control_window",
+    "cut",
+    "in_rounds",
+    "is_fresh",
+    "overlap",
+    "same_place",
+]
 
 
 @dataclass(frozen=True)
@@ -22,54 +36,55 @@ class Placed:
 
 
 def overlap(a: Window, b: Window) -> int:
-    """Count the pixels that two windows share."""
-    height = min(a[2], b[2]) - max(a[0], b[0])
-    width = min(a[3], b[3]) - max(a[1], b[1])
-    return max(0, height) * max(0, width)
+    """Count the places that two windows share."""
+    axes = len(a) // 2
+    shared = (max(0, min(a[axes + axis], b[axes + axis]) - max(a[axis], b[axis])) for axis in range(axes))
+    return prod(shared)
+
+
+def _sides(window: Window) -> tuple[int, ...]:
+    axes = len(window) // 2
+    return tuple(high - low for low, high in zip(window[:axes], window[axes:], strict=True))
+
+
+def _box(starts: Iterable[int], sides: Sequence[int]) -> Window:
+    first = tuple(int(start) for start in starts)
+    return (*first, *(start + side for start, side in zip(first, sides, strict=True)))
 
 
 def control_window(placed: Placed, shape: Sequence[int], rng: np.random.Generator, tries: int = 40) -> Window:
     """Choose an equally large window of the same sample that touches what was found there the least."""
-    y0, x0, y1, x1 = placed.window
-    height, width = y1 - y0, x1 - x0
-    tops = rng.integers(0, max(1, shape[0] - height + 1), tries)
-    lefts = rng.integers(0, max(1, shape[1] - width + 1), tries)
-    boxes = [(int(y), int(x), int(y) + height, int(x) + width) for y, x in zip(tops, lefts, strict=True)]
+    sides = _sides(placed.window)
+    starts = [
+        rng.integers(0, max(1, shape[axis] - side + 1), tries).tolist() for axis, side in enumerate(sides)
+    ]
+    boxes = [_box(place, sides) for place in zip(*starts, strict=True)]
     return min(boxes, key=lambda box: sum(overlap(box, window) for window in placed.taken))
 
 
-def same_place(window: Window, shape: Sequence[int], host: Pixels) -> Window:
+def same_place(window: Window, shape: Sequence[int], host: Values) -> Window:
     """Carry a window over to a sample of another size."""
-    scale = (host.shape[0] / shape[0], host.shape[1] / shape[1]) * 2
-    y0, x0, y1, x1 = (round(edge * factor) for edge, factor in zip(window, scale, strict=True))
-    y0, x0 = min(y0, host.shape[0] - 1), min(x0, host.shape[1] - 1)
-    return y0, x0, max(y1, y0 + 1), max(x1, x0 + 1)
+    axes = len(window) // 2
+    scale = tuple(host.shape[axis] / shape[axis] for axis in range(axes)) * 2
+    edges = [round(edge * factor) for edge, factor in zip(window, scale, strict=True)]
+    starts = [min(start, side - 1) for start, side in zip(edges[:axes], host.shape[:axes], strict=True)]
+    ends = (max(end, start + 1) for start, end in zip(starts, edges[axes:], strict=True))
+    return (*starts, *ends)
 
 
-def any_place(window: Window, host: Pixels, rng: np.random.Generator) -> Window:
+def any_place(window: Window, host: Values, rng: np.random.Generator) -> Window:
     """Choose a random place of a window's size inside a sample."""
-    height, width = window[2] - window[0], window[3] - window[1]
-    top = int(rng.integers(0, host.shape[0] - height + 1))
-    left = int(rng.integers(0, host.shape[1] - width + 1))
-    return top, left, top + height, left + width
+    sides = _sides(window)
+    return _box((rng.integers(0, host.shape[axis] - side + 1) for axis, side in enumerate(sides)), sides)
 
 
-def border_place(window: Window, host: Pixels, rng: np.random.Generator) -> Window:
+def border_place(window: Window, host: Values, rng: np.random.Generator) -> Window:
     """Choose a place of a window's size that touches a border of the sample, every side as likely."""
-    top, left, bottom, right = any_place(window, host, rng)
-    height, width = bottom - top, right - left
-    side = int(rng.integers(4))
-    if side < 2:
-        top = 0 if side == 0 else host.shape[0] - height
-    else:
-        left = 0 if side == 2 else host.shape[1] - width
-    return top, left, top + height, left + width
-
-
-def cut(pixels: Pixels, window: Window) -> Pixels:
-    """Cut a window out of a sample."""
-    y0, x0, y1, x1 = window
-    return pixels[y0:y1, x0:x1]
+    sides = _sides(window)
+    starts = list(any_place(window, host, rng)[: len(sides)])
+    axis, is_end = divmod(int(rng.integers(2 * len(sides))), 2)
+    starts[axis] = host.shape[axis] - sides[axis] if is_end else 0
+    return _box(starts, sides)
 
 
 def in_rounds(owners: NDArray[np.int64], number: int, rng: np.random.Generator) -> NDArray[np.int64]:

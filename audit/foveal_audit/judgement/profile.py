@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values, axes_of
 from foveal_audit.judgement.asking import Bench, Scale
-from foveal_audit.judgement.filling import fill_from
+from foveal_audit.judgement.filling import fill_from, like
 from foveal_audit.judgement.pairs import summarise
 from foveal_audit.judgement.places import any_place, border_place, cut
 from foveal_audit.judgement.signals import Signal
@@ -40,7 +40,7 @@ def transfer_profile(
     """Measure where and on what the pasted facet acts, against its effect at the native place."""
     native = scale(pasted.with_facet, outcome) - scale(pasted.with_control, outcome)
 
-    def against(hosts: Sequence[Pixels], windows: Sequence[Window]) -> Signal:
+    def against(hosts: Sequence[Values], windows: Sequence[Window]) -> Signal:
         gain, control = (
             scale(bench.logits(_pasted(pasted.pairs, hosts, windows, crop_of)), outcome)
             for crop_of in (_facet, _control)
@@ -58,26 +58,26 @@ def transfer_profile(
     return found | {INDEPENDENCE: against([scrambled(host, rng) for host in hosts], places)}
 
 
-_PLACES: dict[str, Callable[[Window, Pixels, np.random.Generator], Window]] = {
+_PLACES: dict[str, Callable[[Window, Values, np.random.Generator], Window]] = {
     ELSEWHERE: any_place,
     BORDER: border_place,
 }
 
 
-def _facet(pair: Pair) -> Pixels:
+def _facet(pair: Pair) -> Values:
     return pair.facet
 
 
-def _control(pair: Pair) -> Pixels:
+def _control(pair: Pair) -> Values:
     return pair.control
 
 
 def _pasted(
     pairs: Sequence[Pair],
-    hosts: Sequence[Pixels],
+    hosts: Sequence[Values],
     windows: Sequence[Window],
-    crop_of: Callable[[Pair], Pixels],
-) -> list[Pixels]:
+    crop_of: Callable[[Pair], Values],
+) -> list[Values]:
     return [
         fill_from(host, window, crop_of(pair))
         for pair, host, window in zip(pairs, hosts, windows, strict=True)
@@ -119,7 +119,7 @@ def strongest_control(
     return found | {STRONGEST: max(found.values(), key=lambda signal: signal.value)}
 
 
-_Control = Callable[[Bench, Transfer, int, np.random.Generator], Pixels]
+_Control = Callable[[Bench, Transfer, int, np.random.Generator], Values]
 
 
 def _ask_control(bench: Bench, pasted: Transfer, make: _Control, rng: np.random.Generator) -> _Values:
@@ -129,46 +129,43 @@ def _ask_control(bench: Bench, pasted: Transfer, make: _Control, rng: np.random.
     )
 
 
-def _from_another(bench: Bench, pasted: Transfer, row: int, _: np.random.Generator) -> Pixels:
+def _from_another(bench: Bench, pasted: Transfer, row: int, _: np.random.Generator) -> Values:
     """Cut the pair's place out of the next pair's host, which may be of another size."""
     other = bench.pixels(pasted.pairs[(row + 1) % len(pasted.pairs)].host)
     window = pasted.pairs[row].window
-    inside = tuple(min(edge, side) for edge, side in zip(window, other.shape[:2] * 2, strict=True))
-    crop = cut(other, inside)
+    sides = other.shape[:-1] * 2
+    crop = cut(other, tuple(min(edge, side) for edge, side in zip(window, sides, strict=True)))
     return crop if crop.size else other
 
 
-def _blurred(_bench: Bench, pasted: Transfer, row: int, _: np.random.Generator) -> Pixels:
+def _blurred(_bench: Bench, pasted: Transfer, row: int, _: np.random.Generator) -> Values:
     return blurred(pasted.pairs[row].facet)
 
 
-def _scrambled(_bench: Bench, pasted: Transfer, row: int, rng: np.random.Generator) -> Pixels:
+def _scrambled(_bench: Bench, pasted: Transfer, row: int, rng: np.random.Generator) -> Values:
     return scrambled(pasted.pairs[row].facet, rng)
 
 
 _CONTROLS: dict[str, _Control] = {PLAIN: _from_another, BLURRED: _blurred, SCRAMBLED: _scrambled}
 
 
-def blurred(pixels: Pixels) -> Pixels:
-    """Blur a crop (h, w, C) by a quarter of its shorter side (Gaussian)."""
-    radius = min(pixels.shape[:2]) / 4
-    return _as_pixels(gaussian_filter(pixels.astype(np.float32), radius, axes=(0, 1), mode="nearest"), pixels)
+def blurred(values: Values) -> Values:
+    """Blur a crop (*s, C) by a quarter of its shorter side (Gaussian)."""
+    places = tuple(range(axes_of(values)))
+    radius = min(values.shape[:-1]) / 4
+    smooth = gaussian_filter(values.astype(np.float32), radius, axes=places, mode="nearest")
+    return like(smooth, values)
 
 
-def scrambled(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Give a picture (H, W, C) with the same spectrum and random phases: grain and colours, but no shape.
+def scrambled(values: Values, rng: np.random.Generator) -> Values:
+    """Give a sample (*S, C) with the same spectrum and random phases: grain and colours, but no shape.
 
     All channels are turned by the same phases, so that their colours keep going together (Theiler et al.
     1992; Prichard and Theiler 1994).
     """
-    spectrum = np.fft.rfft2(pixels.astype(np.float64), axes=(0, 1))
-    noise = np.fft.rfft2(rng.normal(size=pixels.shape[:2]))
-    noise[0, 0] = 1.0  # the mean stays
+    places, shape = tuple(range(axes_of(values))), values.shape[:-1]
+    spectrum = np.fft.rfftn(values.astype(np.float64), axes=places)
+    noise = np.fft.rfftn(rng.normal(size=shape))
+    noise[(0,) * len(shape)] = 1.0  # the mean stays
     turned = spectrum * (noise / np.maximum(np.abs(noise), 1e-12))[..., None]
-    return _as_pixels(np.fft.irfft2(turned, s=pixels.shape[:2], axes=(0, 1)), pixels)
-
-
-def _as_pixels(values: NDArray[np.floating], like: Pixels) -> Pixels:
-    kind = like.dtype
-    pixels: Pixels = np.clip(np.rint(values), 0, np.iinfo(kind).max).astype(kind)
-    return pixels
+    return like(np.fft.irfftn(turned, s=shape, axes=places), values)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.judgement.asking import PROBABILITY, Bench, Logits, Scale, answers_once
 from foveal_audit.judgement.filling import fill_from, fill_smoothly
 from foveal_audit.judgement.pairs import Effect, smaller, summarise
@@ -17,7 +17,7 @@ from foveal_audit.judgement.places import Placed, control_window, cut, in_rounds
 from foveal_audit.judgement.stopping import Look, is_futile, is_sure, run_until
 
 #: Makes the changed sample from a row's number and the window to fill.
-_Fill = Callable[[int, Window], Pixels]
+_Fill = Callable[[int, Window], Values]
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ def _removed(
     ]
     neighbours = [bench.pixels(int(number)) for number in others]
 
-    def smoothly(number: int, window: Window) -> Pixels:
+    def smoothly(number: int, window: Window) -> Values:
         return fill_smoothly(samples[number], window, rng)
 
-    def from_neighbour(number: int, window: Window) -> Pixels:
+    def from_neighbour(number: int, window: Window) -> Values:
         there = same_place(window, samples[number].shape, neighbours[number])
         return fill_from(samples[number], window, cut(neighbours[number], there))
 

@@ -38,7 +38,7 @@ class Surroundings:
         The contribution windows of all training samples; each speaks for its sample's predicted class. None
         where signals that hold a facet against other windows are not to be asked.
     rois
-        Per sample name where the outcome lies, int64 (k, 4), y0, x0, y1, x1; None where nobody said.
+        Per sample name where the outcome lies, int64 (k, 2 axes), starts and ends; None where nobody said.
     kept
         What was made :meth:`once`.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foveal.records import Window
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.judgement.asking import PROBABILITY, Bench, Logits, Scale, answers_once
 from foveal_audit.judgement.filling import fill_from
 from foveal_audit.judgement.pairs import Effect, summarise
@@ -24,8 +24,8 @@ class Pair:
     donor: int
     host: int
     window: Window
-    facet: Pixels
-    control: Pixels
+    facet: Values
+    control: Values
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _asked(bench: Bench, pairs: Sequence[Pair]) -> Transfer:
     )
 
 
-def paste_crop(bench: Bench, pair: Pair, crop: Pixels, strength: float = 1.0) -> Pixels:
+def paste_crop(bench: Bench, pair: Pair, crop: Values, strength: float = 1.0) -> Values:
     """Paste a crop into the pair's host at its place."""
     return fill_from(bench.pixels(pair.host), pair.window, crop, strength)
 

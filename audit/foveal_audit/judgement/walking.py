@@ -57,8 +57,9 @@ def walk_axes(
     places = _places(own, samples, bench, hosts, rng)
     scale = Scale(bench.spread(spaced(np.flatnonzero(usable))))
     walked = range(min(_AXES, len(generator.axis_sd)))
+    span = windows.span
     return _clearest(
-        [generator_dose(generator, axis, bench, hosts, places, outcome, scale, seed) for axis in walked]
+        [generator_dose(generator, axis, bench, hosts, places, outcome, scale, seed, span) for axis in walked]
     )
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import tempfile
 from collections.abc import Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -20,13 +20,14 @@ from foveal_audit.generators.crops import Crops, Latents
 from foveal_audit.generators.generator import Generator
 from foveal_audit.generators.memorisation import CopyGuard
 from foveal_audit.generators.pasting import Pasting
-from foveal_audit.generators.pictures import as_pictures
+from foveal_audit.generators.pictures import Pictures, as_pictures
 from foveal_audit.generators.walk import walk_latents, write_walk
 
 from .gauge import Activation, Gauge
 from .nodes import DECIMALS
 from .plausible import Plausible
 from .swift import SwiftDecoder
+from .tiles import as_tiles
 
 NEAREST = 3
 _COLD = "The audited model hardly responds to this picture: what excites it is missing."
@@ -39,7 +40,7 @@ class RealCrops:
     Attributes
     ----------
     registered, originals
-        (n, C, h, w) in [0, 1]: as the generator knows them, and as they were cut.
+        (n, C, *s) in [0, 1]: as the generator knows them, and as they were cut.
     entries, samples
         Of each crop the entry's identity and the sample's name.
     unread
@@ -70,7 +71,7 @@ class Frame:
     Attributes
     ----------
     image
-        WebP without loss; blank where the frame looks like a real crop.
+        WebP without loss, a tile of :mod:`.tiles`; blank where the frame looks like a real crop.
     z
         (d,) the latent.
     withheld
@@ -143,15 +144,19 @@ class Frames:
         self.guard = CopyGuard.of(real.registered, groups)
         self._decoded = SwiftDecoder(generator, seed)
         self._plausible = Plausible.of(generator, real.registered, seed)
-        self._gauge = None if activation is None else Gauge(activation, real.registered)
+        self._gauge = None if activation is None else self._gauge_of(activation)
         self.pending, self.note = False, ""
         self._one_by_one = Lock()
 
     def gauge(self, activation: Pasting) -> None:
         """Say from now on what the audited model makes of frames; what is usual is found out first."""
-        made = Gauge(activation, self.real.registered)
+        made = self._gauge_of(activation)
         made.prepare()
         self._gauge = made
+
+    def _gauge_of(self, activation: Pasting) -> Gauge:
+        """Make a gauge that pastes crops in the unit that the generator knows them in."""
+        return Gauge(replace(activation, span=self.generator.span), self.real.registered)
 
     def frame(self, z: Sequence[float] | NDArray[np.floating], *, ask_model: bool = True) -> Frame:
         """Give the frame at a latent (d,).
@@ -198,7 +203,7 @@ class Frames:
         count = len(self.real.originals)
         if not 0 <= row < count:
             raise UsageError(f"There is no crop {row}", f"Crops are numbered 0 to {count - 1}")
-        return _webp(self.real.originals[row : row + 1])
+        return _webp(as_pictures(self.real.originals[row : row + 1]))
 
     def _checked(self, z: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float32]:
         latent = np.asarray(z, np.float32)
@@ -216,7 +221,7 @@ class Frames:
         gauge = self._gauge if ask_model and not withheld else None
         activation = None if gauge is None else gauge(crop)
         return Frame(
-            _webp(np.zeros_like(crop) if withheld else crop),
+            _webp(as_tiles(np.zeros_like(crop) if withheld else crop)),
             z,
             withheld,
             activation,
@@ -252,7 +257,7 @@ def _cold(activation: Activation | None) -> tuple[str, ...]:
     return (_COLD,) if activation and activation.value < activation.low else ()
 
 
-def _webp(crops: Crops) -> bytes:
+def _webp(pictures: Pictures) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(as_pictures(crops)[0]).save(buffer, "WEBP", lossless=True, quality=0, method=0)
+    Image.fromarray(pictures[0]).save(buffer, "WEBP", lossless=True, quality=0, method=0)
     return buffer.getvalue()

@@ -46,7 +46,7 @@ class Gauge:
     activation
         As the card's; a few of its samples are used.
     real
-        (n, C, h, w) real crops as the generator knows them; they tell what is usual.
+        (n, C, *s) real crops as the generator knows them; they tell what is usual.
     """
 
     def __init__(self, activation: Pasting, real: Crops) -> None:
@@ -54,7 +54,7 @@ class Gauge:
         self._real = real[:_REFERENCE]
 
     def __call__(self, crop: Crops) -> Activation:
-        """Measure one frame (1, C, h, w)."""
+        """Measure one frame (1, C, *s)."""
         low, high = self.usual
         start = time.perf_counter()
         value = float(self._values(crop)[0])

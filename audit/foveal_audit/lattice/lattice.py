@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from foveal_audit.generators.generator import Generator
 from foveal_audit.generators.memorisation import CopyGuard
-from foveal_audit.generators.pictures import Pictures, as_pictures
+from foveal_audit.generators.pictures import Pictures
 
 from .nodes import DECIMALS, Nodes
 from .sprite import Sprite, make_sprite
 from .swift import SwiftDecoder
+from .tiles import as_tiles, tile_side, told_of
 
 #: Bytes that a feature's pictures may take before base64 adds a third: 16 features stay below 16 MB.
 BUDGET = 700_000
@@ -37,13 +38,15 @@ class Lattice:
     labels
         What each axis of latent space does, "" where there is no word.
     side
-        (h, w) of a picture.
+        (h, w) of a tile, see :mod:`.tiles`.
     sprite
         All of them.
     hidden
         Numbers of the nodes that look like a real crop: their tiles are blank.
     seed
         Of the draws and the grain.
+    lanes
+        Channels of a trace, which the element draws itself; None of any other crop.
     """
 
     nodes: Nodes
@@ -52,6 +55,7 @@ class Lattice:
     sprite: Sprite
     hidden: tuple[int, ...] = ()
     seed: int = 0
+    lanes: int | None = None
 
     def as_json(self, feature: str = "", exact: str | None = None) -> dict[str, Any]:
         """Give what goes into the element's script block.
@@ -74,6 +78,7 @@ class Lattice:
             "more": sliders[count:],
             "steps": self.nodes.steps,
             "side": list(self.side),
+            **({} if self.lanes is None else {"lanes": self.lanes}),
             "columns": self.sprite.columns,
             "sprite": "data:image/webp;base64," + data,
             "exact": exact,
@@ -149,7 +154,8 @@ def _coarser(
         pictures, hidden = _shown(generator, nodes, guard, seed)
         for grade in _GRADES if density == steps else _GRADES[-1:]:
             sprite = make_sprite(pictures, _columns(nodes), grade)
-            yield Lattice(nodes, labels, generator.shape[1:], sprite, hidden, seed)
+            side, told = tile_side(generator.shape), told_of(generator.shape)
+            yield Lattice(nodes, labels, side, sprite, hidden, seed, **told)
 
 
 def _shown(
@@ -159,7 +165,7 @@ def _shown(
     decoded = SwiftDecoder(generator, seed)
     crops = np.concatenate([decoded(z) for z in nodes.latents()])  # one by one: a batch rounds otherwise
     flags = np.zeros(len(crops), bool) if guard is None else guard.flags(crops)
-    pictures = as_pictures(crops)
+    pictures = as_tiles(crops)
     pictures[flags] = 0
     return pictures, tuple(int(row) for row in np.flatnonzero(flags))
 
@@ -171,7 +177,7 @@ def _columns(nodes: Nodes) -> int:
 
 def _most_steps(generator: Generator, axes: int) -> int:
     """Give the number of steps whose sheet the format can hold."""
-    longest = max(generator.shape[1:])
+    longest = max(tile_side(generator.shape))
     return max(2, int((_LARGEST_SHEET / longest) ** (1 / ((axes + 1) // 2)) + 1e-9))
 
 

@@ -18,14 +18,15 @@ from foveal import Library
 from foveal.archives import AuditedModel
 from foveal.errors import UsageError
 from foveal.features import CONTRIBUTION, FeatureName
-from foveal.samples import decode_image, read_image
-from foveal.samples.images import Pixels
-from foveal_audit.bench import is_unchanged
+from foveal.samples.arrays import decode_crop
+from foveal.samples.values import Values
+from foveal_audit.bench import is_unchanged, reader_of
 from foveal_audit.generators import align_to, load_generator
 from foveal_audit.generators.crops import Crops
 from foveal_audit.generators.generator import Generator
 from foveal_audit.generators.pasting import Measure, Pasting, Place, coldest
 from foveal_audit.generators.unit_value import unit_measure
+from foveal_audit.spans import Span
 from foveal_audit.units.appearance import resize_crop
 from foveal_audit.units.unit import Unit
 
@@ -51,7 +52,7 @@ class Seen:
     entries
         Entries drawn from it, crops included.
     samples
-        All samples of the model, without their pixels.
+        All samples of the model, without their values.
     library
         The library's name.
     """
@@ -76,8 +77,8 @@ class Seen:
         UsageError
             There are fewer than two entries whose crops can be read.
         """
-        found = enumerate(_rows(self.entries, "crop", "id"))
-        cut = {at: crop for at, one in found if (crop := _cut(*one)) is not None}
+        cuts = (_cut(crop, name, generator.span) for crop, name in _rows(self.entries, "crop", "id"))
+        cut = {at: crop for at, crop in enumerate(cuts) if crop is not None}
         unread = len(self.entries) - len(cut)
         if len(cut) < 2:
             more = f" whose crops can be read, and {unread} others" if unread else ""
@@ -96,7 +97,7 @@ class Seen:
         """
         outcome = Counter(self.entries["predicted"].to_pylist()).most_common(1)[0][0]
         files = self._free(outcome)
-        candidates = [read_image(Path(str(file))) for file in islice(files, _CANDIDATES)]
+        candidates = list(map(reader_of(model), islice(files, _CANDIDATES)))
         measure = _alone(unit_measure(model, int(outcome), _unit(self.feature)))
         hosts = coldest(measure, candidates, HOSTS)
         return Pasting(measure, hosts, _places(self.entries, self.samples)) if hosts else None
@@ -148,10 +149,10 @@ def open_frames(
     return frames
 
 
-def _cut(crop: bytes, name: str) -> Crops | None:
-    """Decode a crop; None where its bytes are no picture."""
+def _cut(crop: bytes, name: str, span: Span) -> Crops | None:
+    """Decode a crop; None where its bytes are none."""
     try:
-        return resize_crop(decode_image(crop, name))
+        return resize_crop(decode_crop(crop, name), span=span)
     except UsageError:
         return None
 
@@ -164,7 +165,7 @@ def _real(generator: Generator, cut: Sequence[Crops], entries: pa.Table, unread:
 
 
 def _channels(crop: Crops, wanted: int) -> Crops:
-    """Give a crop (C, h, w) the generator's channels: colours averaged or grey repeated, opacity left out."""
+    """Give a crop (C, *s) the generator's channels: colours averaged or grey repeated, opacity left out."""
     colours = crop if len(crop) == wanted else crop[:3]
     if len(colours) == wanted:
         return colours
@@ -174,7 +175,7 @@ def _channels(crop: Crops, wanted: int) -> Crops:
 def _alone(measure: Measure) -> Measure:
     """Let one thread at a time ask: what a unit says is caught by hooks on the model that all share."""
 
-    def measured(samples: Sequence[Pixels]) -> NDArray[np.float64]:
+    def measured(samples: Sequence[Values]) -> NDArray[np.float64]:
         with _ASKING:
             return measure(samples)
 
@@ -191,12 +192,13 @@ def _unit(feature: str) -> Unit | None:
 
 def _places(entries: pa.Table, samples: pa.Table) -> list[Place]:
     shapes = dict(zip(_keys(samples), samples["shape"].to_pylist(), strict=True))
-    found = []
+    found: list[Place] = []
     for key, window in zip(_keys(entries), entries["window"].to_pylist(), strict=True):
         if key in shapes:
-            (height, width, *_), (y0, x0, y1, x1) = shapes[key], window
-            found.append((y0 / height, x0 / width, y1 / height, x1 / width))
-    return found or [(0.25, 0.25, 0.75, 0.75)]
+            sides = shapes[key][:-1]
+            found.append(tuple(end / side for end, side in zip(window, [*sides, *sides], strict=True)))
+    axes = len(samples["shape"][0].as_py()) - 1 if len(samples) else 2
+    return found or [(*[0.25] * axes, *[0.75] * axes)]
 
 
 def _keys(table: pa.Table) -> list[_Key]:

@@ -42,7 +42,7 @@ class Plausible:
 
     @classmethod
     def of(cls, generator: Generator, real: Crops, seed: int) -> Plausible:
-        """Measure the bounds on draws and real crops (n, C, h, w)."""
+        """Measure the bounds on draws and real crops (n, C, *s)."""
         drawn = generator.draw(_DRAWN, seed)
         _, distance = nearest_crops(still(generator, drawn, seed), real)
         densities = log_density(generator.mixture, drawn)

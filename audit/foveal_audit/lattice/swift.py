@@ -28,7 +28,7 @@ class SwiftDecoder:
             self._grain = None if texture is None else texture.grain(texture.draw(1, seed))
 
     def __call__(self, z: NDArray[np.float32]) -> Crops:
-        """Decode a latent (d,) to a crop (1, C, h, w)."""
+        """Decode a latent (d,) to a crop (1, C, *s)."""
         crops = self._generator.decode(z[None])
         if self._grain is None:
             return crops

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import laplace
 
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values, axes_of
+from foveal_audit.spans import FULL, Span
 
-#: A picture (H, W, C) in 0 to 1 with its mean over the channels (H, W).
+#: A sample (*S, C) in 0 to 1 with its mean over the channels (*S).
 _Measure = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
 
 
@@ -23,14 +24,15 @@ def _entropy(grey: NDArray[np.float32]) -> float:
 
 def _range(colour: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give the range of every pixel over its channels; numpy's is slow along a short axis."""
-    channels = np.moveaxis(colour, 2, 0)
+    channels = np.moveaxis(colour, -1, 0)
     return np.asarray(reduce(np.maximum, channels) - reduce(np.minimum, channels))
 
 
 def _channel(number: int) -> _Measure:
     """Share of one channel in the whole brightness; that of the only channel is 1."""
     return lambda colour, grey: float(
-        colour[..., min(number, colour.shape[2] - 1)].mean() / max(colour.shape[2] * float(grey.mean()), 1e-6)
+        colour[..., min(number, colour.shape[-1] - 1)].mean()
+        / max(colour.shape[-1] * float(grey.mean()), 1e-6)
     )
 
 
@@ -50,12 +52,23 @@ _MEASURES: Mapping[str, _Measure] = {
     "area": lambda _, grey: float(np.sqrt(grey.size)),
     "shape": lambda _, grey: grey.shape[1] / grey.shape[0],
 }
-#: The properties, in the order of :func:`measure`.
-LOOKS = tuple(_MEASURES)
+#: Those of what is no picture: nothing is asked of colours, nor of a shape.
+_PLAIN = ("brightness", "dark", "light", "contrast", "information", "sharpness", "area")
+_MEASURED: Mapping[int, Mapping[str, _Measure]] = {
+    1: {name: _MEASURES[name] for name in _PLAIN},
+    2: _MEASURES,
+    3: {name: _MEASURES[name] for name in _PLAIN},
+}
+#: The properties, in the order of :func:`measure`, by the number of axes.
+LOOKS: Mapping[int, tuple[str, ...]] = {axes: tuple(measures) for axes, measures in _MEASURED.items()}
 
 
-def measure(pixels: Pixels) -> NDArray[np.float64]:
-    """Measure every property of one picture (H, W, C) of 8 or 16 bits, float64 (properties,)."""
-    colour = np.asarray(pixels / np.iinfo(pixels.dtype).max, dtype=np.float32)
-    grey = colour.mean(axis=2)
-    return np.array([one(colour, grey) for one in _MEASURES.values()])
+def measure(values: Values, span: Span = FULL) -> NDArray[np.float64]:
+    """Measure every property of one sample (*S, C), float64 (properties,)."""
+    colour = (
+        np.asarray(values / np.iinfo(values.dtype).max, dtype=np.float32)
+        if span == FULL
+        else span.shares(values)
+    )
+    grey = colour.mean(axis=-1)
+    return np.array([one(colour, grey) for one in _MEASURED[axes_of(values)].values()])

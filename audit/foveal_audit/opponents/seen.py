@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from weakref import finalize
 
@@ -10,18 +10,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 from foveal.archives import AuditedModel
 from foveal.capture import Contribution, Tap, choose_layer
-from foveal_audit.bench import ModelBench
+from foveal_audit.bench import ModelBench, span_of_samples
 from foveal_audit.opponents.head import Features, before_head
 from foveal_audit.opponents.looks import LOOKS, measure
-from foveal_audit.units.appearance import SIDE, resize_crop
+from foveal_audit.spans import FULL, Span
+from foveal_audit.units.appearance import SIDES, resize_crop
 from foveal_audit.windows import Evidence, Samples
 
-#: Side of the grid that maps are brought to.
-GRID = 16
+#: Side of the grid that maps are brought to, and what averages them, by the number of axes.
+GRIDS: Mapping[int, int] = {1: 64, 2: 16, 3: 8}
+_POOLED: Mapping[int, Callable[[Tensor, int], Tensor]] = {
+    1: adaptive_avg_pool1d,
+    2: adaptive_avg_pool2d,
+    3: adaptive_avg_pool3d,
+}
 #: The maps are those that the library's windows were cut from: what speaks for the predicted class.
 _METHOD = "hirescam"
 _BATCH = 16
@@ -38,13 +44,13 @@ class Seen:
     rows
         int64 (n,), positions of those that could be read.
     maps
-        float32 (n, 16, 16), signed map of what speaks for the predicted class.
+        float32 (n, *grid), of pictures (n, 16, 16), signed map of what speaks for the predicted class.
     features
         float32 (n, D), activations before the last Linear.
     logits
         float64 (n, classes); of a single logit its two sides, 0 and the logit.
     thumbs
-        float32 (n, C, 32, 32) in 0 to 1; grey where the samples' channels differ.
+        float32 (n, C, *s) in 0 to 1, of the common size; grey where the samples' channels differ.
     looks
         float64 (n, properties), see :data:`foveal_audit.opponents.looks.LOOKS`.
     """
@@ -92,12 +98,14 @@ class _Part:
     logits: list[Tensor]
     thumbs: list[NDArray[np.float32]]
     looks: list[NDArray[np.float64]]
+    span: Span = FULL
 
 
 def _look(evidence: Evidence, model: AuditedModel) -> Seen:
     bench = ModelBench(model, evidence.samples)
     rows = np.flatnonzero(bench.readable)
-    seen = _Part([], [], [], [], [])
+    axes = evidence.samples.axes
+    seen = _Part([], [], [], [], [], span_of_samples(bench, rows))
     if len(rows):
         example = next(bench.inputs([bench.pixels(rows[0])]))[1]
         layer = evidence.contribution.layer or choose_layer(model.module, example)
@@ -107,11 +115,11 @@ def _look(evidence: Evidence, model: AuditedModel) -> Seen:
     return Seen(
         samples=evidence.samples,
         rows=rows,
-        maps=_joined(seen.maps, (0, GRID, GRID)),
+        maps=_joined(seen.maps, (0, *[GRIDS[axes]] * axes)),
         features=_joined(seen.features, (0, 1)),
         logits=_joined(seen.logits, (0, 1)).astype(np.float64),
-        thumbs=_stacked(seen.thumbs),
-        looks=np.array(seen.looks, dtype=np.float64).reshape(len(rows), len(LOOKS)),
+        thumbs=_stacked(seen.thumbs, axes),
+        looks=np.array(seen.looks, dtype=np.float64).reshape(len(rows), len(LOOKS[axes])),
     )
 
 
@@ -121,9 +129,11 @@ def _add(seen: _Part, tap: Tap, features: Features, bench: ModelBench, rows: NDA
         forward = tap.forward(batch)
         seen.features.append(features(forward))
         seen.logits.append(_two_sided(forward.output))
-        seen.maps.append(adaptive_avg_pool2d(forward.attribute([Contribution()], _METHOD), GRID)[:, 0])
-    seen.thumbs.extend(resize_crop(pixels) for pixels in pictures)
-    seen.looks.extend(measure(pixels) for pixels in pictures)
+        maps = forward.attribute([Contribution()], _METHOD)
+        axes = maps.ndim - 2
+        seen.maps.append(_POOLED[axes](maps, GRIDS[axes])[:, 0])
+    seen.thumbs.extend(resize_crop(values, span=seen.span) for values in pictures)
+    seen.looks.extend(measure(values, seen.span) for values in pictures)
 
 
 def _two_sided(logits: Tensor) -> Tensor:
@@ -134,7 +144,7 @@ def _joined(parts: list[Tensor], empty: tuple[int, ...]) -> NDArray[np.float32]:
     return torch.cat(parts).float().numpy() if parts else np.zeros(empty, np.float32)
 
 
-def _stacked(thumbs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _stacked(thumbs: list[NDArray[np.float32]], axes: int) -> NDArray[np.float32]:
     if len({len(one) for one in thumbs}) > 1:
         thumbs = [one[:3].mean(axis=0, keepdims=True) for one in thumbs]
-    return np.stack(thumbs) if thumbs else np.zeros((0, 1, SIDE, SIDE), np.float32)
+    return np.stack(thumbs) if thumbs else np.zeros((0, 1, *[SIDES[axes]] * axes), np.float32)

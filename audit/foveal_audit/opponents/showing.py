@@ -12,7 +12,7 @@ from foveal.archives import AuditedModel
 from foveal_audit.benchmarking.opponent import Foreign, Group
 from foveal_audit.opponents.seen import Seen, look
 from foveal_audit.ragged import RaggedBytes, RaggedMaps
-from foveal_audit.windows import Evidence, Windows
+from foveal_audit.windows import Evidence, Windows, whole_boxes
 
 #: Positions of a group's samples in the library, and how surely they show an artefact.
 Found = tuple[NDArray[np.int64], float]
@@ -25,12 +25,11 @@ Show = Callable[[Evidence, NDArray[np.int64]], Windows]
 def whole(evidence: Evidence, rows: NDArray[np.int64]) -> Windows:
     """Give the whole picture of every sample as a window without a crop."""
     samples = evidence.samples
-    boxes = np.array([(0, 0, *samples.shapes[row][:2]) for row in rows], dtype=np.int64).reshape(-1, 4)
     blank = np.zeros((len(rows), 2), dtype=np.int64)
     return Windows(
         ids=samples.names[rows],
         owner=np.asarray(rows, dtype=np.int64),
-        boxes=boxes,
+        boxes=whole_boxes(samples, rows),
         activation=np.ones(len(rows)),
         share=np.ones(len(rows)),
         crops=RaggedBytes(np.zeros(0, np.uint8), blank),

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveal.features import CLASS
-from foveal.samples import encode_png
+from foveal.samples.arrays import encode_crop
+from foveal.samples.values import Values
 from foveal_audit.judgement.pairs import Effect
 from foveal_audit.judgement.signals import Signal
-from foveal_audit.properties.measuring import Pictures
 from foveal_audit.properties.splitting import Split
 from foveal_audit.properties.transfer import Transferred
 from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
 from foveal_audit.units.unit import Unit
-from foveal_audit.windows import WHOLE_PICTURE, Samples, Windows
+from foveal_audit.windows import WHOLE_PICTURE, Samples, Windows, whole_boxes
 
 #: Numbers of property facets begin here, so that none is that of an appearance of the same class's windows.
 FIRST_NUMBER = 1000
-#: Larger pictures are kept smaller, by leaving pixels out: to be looked at, not to be measured.
-_KEPT_SIDE = 128
+#: Larger samples are kept smaller, by leaving places out: to be looked at, not to be measured. By the number
+#: of axes.
+_KEPT_SIDES: Mapping[int, int] = {1: 4096, 2: 128, 3: 32}
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,15 @@ def unit_of(outcome: int) -> Unit:
     return Unit(f"{CLASS}:{outcome}", CLASS, (outcome,), local=False)
 
 
+class Shown(Protocol):
+    """Gives what may be shown of samples, by number."""
+
+    def shown(self, sample: int) -> Values:
+        """Give of one sample (*S, C) what may be written down."""
+
+
 def whole_pictures(
-    samples: Samples, carriers: Sequence[int], strength: NDArray[np.float64], bench: Pictures
+    samples: Samples, carriers: Sequence[int], strength: NDArray[np.float64], bench: Shown
 ) -> Windows:
     """Give whole pictures as windows.
 
@@ -106,24 +115,25 @@ def whole_pictures(
     -------
     Windows that span their sample, with ids ``whole:`` and the beginning of its hash; without vectors.
     """
-    number = len(carriers)
+    number, axes = len(carriers), samples.axes
     crops = [_small(bench, sample) for sample in carriers]
     sizes = np.array([len(crop) for crop in crops], dtype=np.int64)
     ones = np.ones(number, dtype=np.int64)
     return Windows(
         ids=np.array([f"{WHOLE_PICTURE}{samples.sha256[sample][:24]}" for sample in carriers], dtype=str),
         owner=np.array(carriers, dtype=np.int64),
-        boxes=np.array([(0, 0, *samples.shapes[sample][:2]) for sample in carriers], np.int64).reshape(-1, 4),
+        boxes=whole_boxes(samples, carriers),
         activation=np.asarray(strength, dtype=np.float64),
         share=np.ones(number),
         crops=RaggedBytes(np.frombuffer(b"".join(crops), dtype=np.uint8), bounds_of(sizes)),
-        maps=RaggedMaps(np.ones(number, np.float32), bounds_of(ones), np.ones((number, 2), np.int64)),
+        maps=RaggedMaps(np.ones(number, np.float32), bounds_of(ones), np.ones((number, axes), np.int64)),
         vectors=np.zeros((number, 0), dtype=np.float32),
         layer=CLASS,
     )
 
 
-def _small(bench: Pictures, sample: int) -> bytes:
-    pixels = bench.pixels(sample)
-    step = max(1, -(-max(pixels.shape[:2]) // _KEPT_SIDE))
-    return encode_png(pixels[::step, ::step])
+def _small(bench: Shown, sample: int) -> bytes:
+    values = bench.shown(sample)
+    sides = values.shape[:-1]
+    step = max(1, -(-max(sides) // _KEPT_SIDES[len(sides)]))
+    return encode_crop(values[tuple(slice(None, None, step) for _ in sides)])

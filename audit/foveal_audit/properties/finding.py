@@ -10,13 +10,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal_audit.properties.facet import FIRST_NUMBER, PropertyFacet, unit_of, whole_pictures
+from foveal_audit.bench import span_of_samples
+from foveal_audit.properties.facet import FIRST_NUMBER, PropertyFacet, Shown, unit_of, whole_pictures
 from foveal_audit.properties.measuring import Measured, measure
 from foveal_audit.properties.profile import Profile
 from foveal_audit.properties.signs import signals_of
 from foveal_audit.properties.splitting import BOUNDS, Bounds, Split, find_splits
 from foveal_audit.properties.transfer import Bench, Roles, Transferred, transfer
 from foveal_audit.rois import Rois
+from foveal_audit.spans import Span
 from foveal_audit.windows import Samples, Windows
 
 
@@ -36,7 +38,7 @@ class PropertySettings:
     bounds: Bounds = BOUNDS
 
 
-class ReadableBench(Bench, Protocol):
+class ReadableBench(Bench, Shown, Protocol):
     """The audited model, and which samples' pixels are still there."""
 
     @property
@@ -68,11 +70,13 @@ def find_properties(
 
     Returns
     -------
-    The facets class by class; none where all pictures get one class, or are smaller than 24 pixels.
+    The facets class by class; none where all samples get one class, or are too small (24 pixels, 128 steps
+    of a trace, 12 voxels a side).
     """
     candidates = np.flatnonzero(samples.of("training") & bench.readable)
-    places, measured = measure(bench, candidates.tolist())
-    looked = _Looked(samples, bench, candidates[places], measured)
+    span = span_of_samples(bench, candidates)
+    places, measured = measure(bench, candidates.tolist(), span)
+    looked = _Looked(samples, bench, candidates[places], measured, span)
     return list(looked.facets(settings, rng, rois))
 
 
@@ -84,6 +88,7 @@ class _Looked:
     bench: ReadableBench
     rows: NDArray[np.int64]
     measured: Measured
+    span: Span
 
     def facets(
         self, settings: PropertySettings, rng: np.random.Generator, rois: Rois | None
@@ -121,7 +126,7 @@ class _Looked:
             self.rows[without & answered],
             self.rows[without & ~answered],
         )
-        profile = Profile.of(self.measured, split.carries)
+        profile = Profile.of(self.measured, split.carries, self.span)
         return transfer(self.bench, roles, profile, outcome, rng, pairs)
 
     def _alike(self, carriers: NDArray[np.bool_]) -> NDArray[np.bool_]:

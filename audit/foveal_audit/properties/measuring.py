@@ -10,9 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.properties.families import FAMILIES
 from foveal_audit.properties.tiles import Batch, Floats, as_shares, is_measurable
+from foveal_audit.spans import FULL, Span
 
 #: Values of a batch at most: statistics need several times that in memory. Values of pictures of many shapes
 #: that wait until there are enough of theirs.
@@ -25,11 +26,11 @@ Measured = dict[str, Floats]
 class Pictures(Protocol):
     """Gives samples by number."""
 
-    def pixels(self, sample: int) -> Pixels:
-        """Read one sample (H, W, C)."""
+    def pixels(self, sample: int) -> Values:
+        """Read one sample (*S, C)."""
 
 
-def measure(bench: Pictures, samples: Sequence[int]) -> tuple[NDArray[np.int64], Measured]:
+def measure(bench: Pictures, samples: Sequence[int], span: Span = FULL) -> tuple[NDArray[np.int64], Measured]:
     """Measure every statistic of the samples that are large enough.
 
     Parameters
@@ -38,13 +39,15 @@ def measure(bench: Pictures, samples: Sequence[int]) -> tuple[NDArray[np.int64],
         Gives the pixels.
     samples
         Numbers of the samples.
+    span
+        Which values count as 0 and 1.
 
     Returns
     -------
     Positions in ``samples`` of those measured, int64 (m,), ascending, and per statistic float32 (m, tiles).
     Where channels differ between samples only statistics that all have are given.
     """
-    parts = sorted(_parts(bench, samples), key=lambda part: (part.shape, part.places))
+    parts = sorted(_parts(bench, samples, span), key=lambda part: (part.shape, part.places))
     found = [part.measured for part in parts]
     order = np.array([place for part in parts for place in part.places], dtype=np.int64)
     rows = np.argsort(order)
@@ -61,9 +64,9 @@ class _Part:
     measured: Measured
 
 
-def _parts(bench: Pictures, samples: Sequence[int]) -> Iterator[_Part]:
+def _parts(bench: Pictures, samples: Sequence[int], span: Span) -> Iterator[_Part]:
     """Read every picture once; those of one shape are measured as soon as there are enough."""
-    waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = defaultdict(list)
+    waiting: dict[tuple[int, ...], list[tuple[int, Values]]] = defaultdict(list)
     held = 0
     for place, sample in enumerate(samples):
         pixels = bench.pixels(sample)
@@ -75,15 +78,16 @@ def _parts(bench: Pictures, samples: Sequence[int]) -> Iterator[_Part]:
         for shape in [pixels.shape] if full else list(waiting) if held > _HELD else []:
             own = waiting.pop(shape)
             held -= len(own) * own[0][1].size
-            yield _part(own)
-    yield from map(_part, waiting.values())
+            yield _part(own, span)
+    yield from (_part(own, span) for own in waiting.values())
 
 
-def _part(read: Sequence[tuple[int, Pixels]]) -> _Part:
+def _part(read: Sequence[tuple[int, Values]], span: Span) -> _Part:
     places, pictures = zip(*read, strict=True)
-    return _Part(pictures[0].shape, list(places), _statistics(pictures))
+    return _Part(pictures[0].shape, list(places), _statistics(pictures, span))
 
 
-def _statistics(pictures: Sequence[Pixels]) -> Measured:
-    batch = Batch(np.stack([as_shares(pixels) for pixels in pictures]))
-    return {name: values for family in FAMILIES.values() for name, values in family(batch).items()}
+def _statistics(pictures: Sequence[Values], span: Span) -> Measured:
+    batch = Batch(np.stack([as_shares(values, span) for values in pictures]))
+    families = FAMILIES[batch.axes].values()
+    return {name: values for family in families for name, values in family(batch).items()}

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values
 from foveal_audit.properties.measuring import Measured, measure
+from foveal_audit.spans import FULL, Span
 
 #: No statistic weighs more than one of so many standard deviations: one that is nearly constant would rule.
 _FARTHEST = 5.0
@@ -25,13 +26,16 @@ class Profile:
         Per statistic, in standard deviations of the rest.
     spreads
         Per statistic that standard deviation.
+    span
+        Which values the statistics take for 0 and 1.
     """
 
     differences: dict[str, float]
     spreads: dict[str, float]
+    span: Span = FULL
 
     @classmethod
-    def of(cls, measured: Measured, carries: NDArray[np.bool_]) -> Profile:
+    def of(cls, measured: Measured, carries: NDArray[np.bool_], span: Span = FULL) -> Profile:
         """Compare carriers with the rest."""
         levels = {name: np.median(values, axis=1) for name, values in measured.items()}
         spreads = {name: max(float(level[~carries].std()), 1e-9) for name, level in levels.items()}
@@ -41,9 +45,10 @@ class Profile:
                 for name, level in levels.items()
             },
             spreads,
+            span,
         )
 
-    def along(self, changed: Sequence[Pixels], controls: Sequence[Pixels]) -> float:
+    def along(self, changed: Sequence[Values], controls: Sequence[Values]) -> float:
         """Say how far changed pictures differ from their controls as carriers differ from the rest.
 
         Returns
@@ -51,7 +56,7 @@ class Profile:
         Mean over statistics, those in which carriers differ much counting more: 1 = as much, 0 = not at all
         or twice as much, -1 = the other way.
         """
-        levels = [_levels(pictures) for pictures in (changed, controls)]
+        levels = [_levels(pictures, self.span) for pictures in (changed, controls)]
         shared = [name for name in self.differences if name in levels[0] and name in levels[1]]
         moved = np.array([(levels[0][name] - levels[1][name]) / self.spreads[name] for name in shared])
         wanted = np.array([self.differences[name] for name in shared])
@@ -62,12 +67,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class _Given:
-    pictures: Sequence[Pixels]
+    pictures: Sequence[Values]
 
-    def pixels(self, sample: int) -> Pixels:
+    def pixels(self, sample: int) -> Values:
         return self.pictures[sample]
 
 
-def _levels(pictures: Sequence[Pixels]) -> dict[str, float]:
-    _, measured = measure(_Given(pictures), range(len(pictures)))
+def _levels(pictures: Sequence[Values], span: Span) -> dict[str, float]:
+    _, measured = measure(_Given(pictures), range(len(pictures)), span)
     return {name: float(np.median(values, axis=1).mean()) for name, values in measured.items()}

@@ -39,7 +39,7 @@ from scipy.stats import hypergeom
 
 from foveal_audit.judgement.signals import Signal
 from foveal_audit.properties.splitting import Split, ubiquity
-from foveal_audit.properties.tiles import GRID
+from foveal_audit.properties.tiles import GRIDS
 from foveal_audit.properties.transfer import Transferred
 from foveal_audit.rois import Rois
 from foveal_audit.windows import Samples
@@ -113,7 +113,7 @@ def false_answers(split: Split, answered: NDArray[np.bool_]) -> Signal | None:
 
 def _background(split: Split, samples: Samples, rows: NDArray[np.int64], rois: Rois) -> Signal | None:
     """Ask for ubiquity outside the regions; None for statistics that are not of the grid's tiles."""
-    if split.values.shape[1] != GRID**2:
+    if split.values.shape[1] != GRIDS[samples.axes].tiles ** samples.axes:
         return None
     values = split.values.copy()
     for place, row in enumerate(rows.tolist()):
@@ -123,8 +123,11 @@ def _background(split: Split, samples: Samples, rows: NDArray[np.int64], rois: R
 
 
 def covered(box: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Say which tiles of a picture (H, W, C) a box reaches into, (16,) row by row."""
-    edges = [np.arange(GRID + 1) * side / GRID for side in shape[:2]]
-    down = (edges[0][:-1] < box[2]) & (edges[0][1:] > box[0])
-    across = (edges[1][:-1] < box[3]) & (edges[1][1:] > box[1])
-    return np.outer(down, across).ravel()
+    """Say which tiles of a sample (*S, C) a box reaches into, (tiles,), the last axis first."""
+    axes = len(shape) - 1
+    tiles, reached = GRIDS[axes].tiles, np.ones(1, dtype=bool)
+    for axis in range(axes):
+        edges = np.arange(tiles + 1) * shape[axis] / tiles
+        along = (edges[:-1] < box[axes + axis]) & (edges[1:] > box[axis])
+        reached = np.logical_and.outer(reached, along).ravel()
+    return reached

@@ -13,11 +13,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values, axes_of
 from foveal_audit.judgement.pairs import Effect, summarise
 from foveal_audit.properties.components import COMPONENTS, Component, fitted
 from foveal_audit.properties.profile import Profile
-from foveal_audit.properties.tiles import Floats, as_shares
+from foveal_audit.properties.tiles import as_shares, as_values
+from foveal_audit.spans import Span
 
 #: Pairs per component that choose the component; the model is not asked about them.
 _PILOT = 24
@@ -32,10 +33,10 @@ Numbers = NDArray[np.int64]
 class Bench(Protocol):
     """The audited model on its samples, as deployed."""
 
-    def pixels(self, sample: int) -> Pixels:
-        """Read one sample (H, W, C) by its number."""
+    def pixels(self, sample: int) -> Values:
+        """Read one sample (*S, C) by its number."""
 
-    def logits(self, samples: Sequence[Pixels]) -> NDArray[np.float64]:
+    def logits(self, samples: Sequence[Values]) -> NDArray[np.float64]:
         """Ask for the outputs about their mean, (n, classes)."""
 
 
@@ -120,11 +121,12 @@ def transfer(
     """
     if roles.fewest < _FEWEST:
         return None
-    asking = _Asking(bench, outcome, roles.some(rng))
-    fidelities = {name: asking.fidelity(roles, one, profile, rng) for name, one in COMPONENTS.items()}
+    asking = _Asking(bench, outcome, roles.some(rng), profile.span)
+    components = COMPONENTS[axes_of(bench.pixels(int(roles.hosts[0])))]
+    fidelities = {name: asking.fidelity(roles, one, profile, rng) for name, one in components.items()}
     name = max(fidelities, key=lambda one: fidelities[one])
-    pasted = asking.paste(roles, COMPONENTS[name], rng, pairs)
-    removed = asking.removal(roles, COMPONENTS[name], rng, pairs)
+    pasted = asking.paste(roles, components[name], rng, pairs)
+    removed = asking.removal(roles, components[name], rng, pairs)
     return Transferred(
         name, fidelities[name], pasted.probability, removed.probability, pasted.logit, removed.logit
     )
@@ -139,8 +141,8 @@ class _Both:
 class _Asking:
     """Makes changed pictures and sums up the answers for one class."""
 
-    def __init__(self, bench: Bench, outcome: int, usual: Numbers) -> None:
-        self._bench, self._outcome = bench, outcome
+    def __init__(self, bench: Bench, outcome: int, usual: Numbers, span: Span) -> None:
+        self._bench, self._outcome, self._span = bench, outcome, span
         self._spread = max(float(self._answers(usual).logit.std()), 1e-9)
 
     def paste(self, roles: Roles, component: Component, rng: np.random.Generator, pairs: int) -> _Both:
@@ -173,16 +175,16 @@ class _Asking:
     def _answers(self, samples: Numbers) -> _Answers:
         return self._ask([self._bench.pixels(int(sample)) for sample in samples])
 
-    def _changed(self, component: Component, hosts: Numbers, donors: Numbers) -> list[Pixels]:
+    def _changed(self, component: Component, hosts: Numbers, donors: Numbers) -> list[Values]:
         pairs = zip(hosts.tolist(), donors.tolist(), strict=True)
         return [self._change(component, host, donor) for host, donor in pairs]
 
-    def _change(self, component: Component, host: int, donor: int) -> Pixels:
-        pixels = self._bench.pixels(host)
-        shares = as_shares(pixels)
-        return as_pixels(component(shares, fitted(as_shares(self._bench.pixels(donor)), shares)), pixels)
+    def _change(self, component: Component, host: int, donor: int) -> Values:
+        own, other = self._bench.pixels(host), self._bench.pixels(donor)
+        shares = as_shares(own, self._span)
+        return as_values(component(shares, fitted(as_shares(other, self._span), shares)), own, self._span)
 
-    def _ask(self, pictures: Sequence[Pixels]) -> _Answers:
+    def _ask(self, pictures: Sequence[Values]) -> _Answers:
         logits = self._bench.logits(pictures)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return _Answers(
@@ -211,9 +213,3 @@ def _summed(
         effect(lambda one: one.probability, float(np.sign(scale)), 1.0),
         effect(lambda one: one.logit, scale, float("inf")),
     )
-
-
-def as_pixels(shares: Floats, like: Pixels) -> Pixels:
-    """Give shares, cut to 0 to 1, in the bits of a sample."""
-    top = np.iinfo(like.dtype).max
-    return np.asarray((np.clip(shares, 0, 1) * top).round().astype(like.dtype))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import prod
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from foveal_audit.bundle.boxes import common, size
 from foveal_audit.bundle.masking import Box
 from foveal_audit.bundle.schema import Assessment
 from foveal_audit.report.properties import is_property
@@ -42,11 +42,7 @@ def overlap(one: Box, other: Box) -> float:
     one, other
         Half-open boxes, all starts before all ends; of different dimensions they share nothing.
     """
-    axes = len(one) // 2
-    if len(one) != len(other):
-        return 0.0
-    common = prod(max(0, min(one[i + axes], other[i + axes]) - max(one[i], other[i])) for i in range(axes))
-    return common / min(_size(one), _size(other))
+    return common(one, other) / min(size(one), size(other))
 
 
 def coincidence(one: Assessment, other: Assessment) -> Coincidence:
@@ -97,8 +93,3 @@ def _by_sample(assessment: Assessment) -> dict[str, list[Box]]:
     for entry in () if is_property(assessment) else assessment.entries:
         found.setdefault(entry.sample, []).append(entry.window)
     return found
-
-
-def _size(box: Box) -> int:
-    axes = len(box) // 2
-    return prod(box[i + axes] - box[i] for i in range(axes))

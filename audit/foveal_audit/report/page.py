@@ -67,7 +67,7 @@ def render_page(result: AuditResult) -> str:
     return html
 
 
-def content_security_policy(style: str, script: str = "") -> str:
+def content_security_policy(style: str, script: str = "", *, sounds: bool = False) -> str:
     """Allow the page's own pictures, this one style sheet and this one script, and nothing else.
 
     Parameters
@@ -76,11 +76,14 @@ def content_security_policy(style: str, script: str = "") -> str:
         The style sheet's text.
     script
         ``sha256-...`` of the script's text; empty for a page without.
+    sounds
+        Whether the page holds sounds to be played.
     """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     runs = f" script-src '{script}';" if script else ""
+    plays = " media-src data:;" if sounds else ""
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';{runs} "
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}';{runs}{plays} "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -122,7 +125,9 @@ def _render(result: AuditResult, density: Density) -> str:
             page=page,
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
-            policy=content_security_policy(style, elements.sha256("sliders") if script else ""),
+            policy=content_security_policy(
+                style, elements.sha256("sliders") if script else "", sounds=page.has_sounds
+            ),
         )
     )
 

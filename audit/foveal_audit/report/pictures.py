@@ -26,6 +26,8 @@ _CAPTION = 15
 _FRAME = 4
 _MID_GREY = (118, 118, 118, 255)  # readable on white and on the dark theme's ground
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+#: Lines of a rectangle: how far inside of it, and their colour.
+_LINES = ((-1, (20, 20, 20)), (0, (255, 255, 255)), (1, (20, 20, 20)))
 
 # Eight stops of cividis (Nunez, Anderton, Renslow, PLoS ONE 2018): even steps for all kinds of colour vision.
 _CIVIDIS = np.array(
@@ -61,9 +63,9 @@ def tile(crop: Crop) -> Image.Image:
     return enlarged(rgb(crop))
 
 
-def enlarged(image: Image.Image) -> Image.Image:
-    """Enlarge (or shrink) a picture to the shown size of a crop."""
-    size = _shown_size(image.size)
+def enlarged(image: Image.Image, smallest: int = SMALLEST, largest: int = LARGEST) -> Image.Image:
+    """Enlarge (or shrink) a picture to the shown size of a crop, or another size of its longer side."""
+    size = _shown_size(image.size, smallest, largest)
     grows = size[0] >= image.size[0]
     return image.resize(size, Image.Resampling.NEAREST if grows else Image.Resampling.LANCZOS)
 
@@ -138,10 +140,28 @@ def png_uri(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _shown_size(size: tuple[int, int]) -> tuple[int, int]:
+def framed(image: Image.Image, frame: Sequence[float]) -> Image.Image:
+    """Draw a rectangle, white between two dark lines: it is seen on any ground.
+
+    Parameters
+    ----------
+    frame
+        y0, x0, y1, x1 as shares of height and width.
+    """
+    sides = (image.height, image.width, image.height, image.width)
+    y0, x0, y1, x1 = (round(share * side) for share, side in zip(frame, sides, strict=True))
+    drawn = image.copy()
+    for off, colour in _LINES:  # the outer line first: where the window ends with the picture it is cut off
+        left, top = max(0, x0 + off), max(0, y0 + off)
+        box = (left, top, max(left, x1 - 1 - off), max(top, y1 - 1 - off))
+        ImageDraw.Draw(drawn).rectangle(box, outline=colour)
+    return drawn
+
+
+def _shown_size(size: tuple[int, int], smallest: int, largest: int) -> tuple[int, int]:
     longer = max(size)
-    shown = longer * math.ceil(SMALLEST / longer)  # a whole factor keeps every pixel the same size
-    factor = (shown if shown <= LARGEST else min(LARGEST, max(SMALLEST, longer))) / longer
+    shown = longer * math.ceil(smallest / longer)  # a whole factor keeps every pixel the same size
+    factor = (shown if shown <= largest else min(largest, max(smallest, longer))) / longer
     width, height = (max(1, round(side * factor)) for side in size)
     return width, height
 

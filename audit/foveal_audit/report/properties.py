@@ -27,6 +27,12 @@ _STATISTICS: Mapping[str, str] = {
     "blocks": "blocks, as JPEG makes them,",
     "corners": "brightness in the corners",
     "rim": "brightness along the rim",
+    "offset": "offset of the zero line",
+    "gain": "gain",
+    "drift": "drift of the zero line",
+    "clipped": "clipping",
+    "hum": "hum, one narrow band of frequencies,",
+    "layers along z": "layers along z",
 }
 
 #: What the experiment carries over, and how it is made visible.
@@ -35,6 +41,8 @@ _COMPONENTS: Mapping[str, Term] = {
     "spectrum": Term("texture", "the fine structure of each picture, four times as strong"),
     "detail": Term("fine detail", "the fine structure of each picture, four times as strong"),
     "rim": Term("rim", "the rim of each picture alone"),
+    "amplitude": Term("amplitude", "the offset and gain of each trace"),
+    "drift": Term("drift", "the slow part of each trace"),
 }
 
 EFFECTS: Mapping[str, Term] = {
@@ -45,6 +53,8 @@ EFFECTS: Mapping[str, Term] = {
     "paste": Term("Carried over", "probability the answer gains when pictures of other classes get this"),
 }
 
+#: A picture's window has so many edges.
+_EDGES = 4
 _DETAIL, _STRONGER, _RIM = 2.0, 4.0, 0.1
 _GREY = (128, 128, 128)
 
@@ -72,9 +82,10 @@ def carried(assessment: Assessment) -> Term | None:
 
 
 def made_visible(picture: Image.Image, assessment: Assessment) -> Image.Image | None:
-    """Show of an RGB picture what the experiment carries over, and nothing else."""
+    """Show of an RGB picture what the experiment carries over, and nothing else; None for other samples."""
     term = carried(assessment)
-    return _SHOWN[term.name](picture) if term else None
+    pictures = all(len(entry.window) == _EDGES for entry in assessment.entries)
+    return _SHOWN[term.name](picture) if term and pictures else None
 
 
 def _fine(picture: Image.Image) -> Image.Image:

@@ -13,7 +13,7 @@ from foveal_audit.bundle.evidence import AuditResult, Crop, FacetEvidence, GapEv
 from foveal_audit.bundle.schema import Assessment, Effect, EntryRef, Findings, GapFinding
 from foveal_audit.bundle.summary import plural
 from foveal_audit.bundle.worklist import Order
-from foveal_audit.report import listing, pictures, properties, wording
+from foveal_audit.report import listing, pictures, properties, wholes, wording
 from foveal_audit.report.arguing import Case, case_of, start
 from foveal_audit.report.bars import Bar, axis_of, bar
 from foveal_audit.report.changing import SinceView, since_view
@@ -24,8 +24,9 @@ from foveal_audit.report.naming import Term
 from foveal_audit.report.quality import quality
 from foveal_audit.report.reasoning import Rule, why
 from foveal_audit.report.remedies import remedies
+from foveal_audit.report.sheets import COLUMNS, Picture, sheet
+from foveal_audit.report.wholes import Whole
 
-COLUMNS = 4
 #: Generated variants beside the nearest real crop: as many rows as twelve crops have.
 PAIRS = 6
 #: Crops of a finding on the first page.
@@ -41,16 +42,6 @@ class Density:
     finding: int
     other: int
     sliders: Literal["all", "findings", "none"] = "none"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn picture, its shown size and what it shows, for those who cannot see it."""
-
-    uri: str
-    width: int
-    height: int
-    alt: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +72,7 @@ class FacetView:
     generated: Picture | None
     lattice: Mapping[str, Any] | None
     where: Picture | None
+    whole: Whole | None
     place: str
     effects: Sequence[EffectRow]
     quality: Sequence[str]
@@ -108,6 +100,7 @@ class GapView:
     refs: Sequence[EntryRef]
     strip: Picture | None
     pairs: Picture | None
+    whole: Whole | None
 
 
 @dataclass(frozen=True)
@@ -130,6 +123,14 @@ class Page:
         return [view for detail in self.details for view in detail.views]
 
     @property
+    def ledger(self) -> Sequence[tuple[str, Assessment]]:
+        """Every facet and where it stands: the findings in the order of their section, then the others."""
+        found = [
+            pair for one in self.details for pair in zip(one.told.numbers, one.told.findings, strict=True)
+        ]
+        return [*found, *(("", view.assessment) for view in self.others)]
+
+    @property
     def counts(self) -> Mapping[str, int]:
         """How much some of the sections hold."""
         findings, told = self.findings, self.since.told
@@ -146,6 +147,12 @@ class Page:
     def has_sliders(self) -> bool:
         """Whether any facet's appearance can be walked through."""
         return any(view.lattice for view in (*self.artefacts, *self.others))
+
+    @property
+    def has_sounds(self) -> bool:
+        """Whether anything on it can be heard."""
+        shown = [*(view.whole for view in self.artefacts), *(view.whole for view in self.gaps)]
+        return any(whole.players for whole in shown if whole)
 
 
 def make_page(result: AuditResult, density: Density) -> Page:
@@ -213,7 +220,7 @@ def _facet(
         case=case_of(assessment, rule.fusion),
         shown=len(marked),
         refs=evidence.refs[: len(marked)],
-        strip=_strip(marked[: FIRST if in_full else COLUMNS], about, whole),
+        strip=_first(marked, evidence, about) if in_full else _strip(marked[:COLUMNS], about, whole),
         crops=_recorded(evidence.crops[:full], about, whole),
         evidence=_evidence(marked, about) if in_full and not whole else None,
         carried=_carried(evidence.crops[:full], assessment, about) if whole else None,
@@ -221,6 +228,7 @@ def _facet(
         generated=_generated(evidence, min(limit, PAIRS), about) if in_full else None,
         lattice=evidence.lattice,
         where=_where(assessment, extent, about) if in_full and not whole else None,
+        whole=wholes.drawn(evidence.whole, evidence.refs[:full], about),
         place=_place(_boxes(assessment), extent),
         effects=_effects(assessment),
         quality=quality(evidence.card or {}),
@@ -230,26 +238,35 @@ def _facet(
     )
 
 
+def _first(marked: Sequence[Image.Image], evidence: FacetEvidence, about: str) -> Picture | None:
+    """Draw what a finding shows on the first page: a crop and the whole sample it is from, else crops."""
+    whole = wholes.of_crops(evidence.whole, evidence.refs[: len(marked)])
+    if not whole:
+        return _strip(marked[:FIRST], about, properties.is_property(evidence.assessment))
+    alt = f"{about}: a crop with the model's evidence outlined, and its whole picture with the window framed."
+    return sheet([marked[0], wholes.framed(whole[0])], alt)
+
+
 def _strip(marked: Sequence[Image.Image], about: str, whole: bool) -> Picture | None:
     if whole:
-        return _sheet(marked, f"{about}: {plural(len(marked), 'whole picture')} with this property.")
-    return _sheet(marked, f"{about}: {_crops(len(marked))} with the model's evidence outlined.")
+        return sheet(marked, f"{about}: {plural(len(marked), 'whole picture')} with this property.")
+    return sheet(marked, f"{about}: {_crops(len(marked))} with the model's evidence outlined.")
 
 
 def _recorded(crops: Sequence[Crop], about: str, whole: bool) -> Picture | None:
     shown = plural(len(crops), "whole picture" if whole else "crop")
-    return _sheet([pictures.tile(crop) for crop in crops], f"{about}: {shown} as recorded.", numbered=True)
+    return sheet([pictures.tile(crop) for crop in crops], f"{about}: {shown} as recorded.", numbered=True)
 
 
 def _evidence(marked: Sequence[Image.Image], about: str) -> Picture | None:
-    return _sheet(marked, f"{about}: the same crops, the model's evidence outlined.", numbered=True)
+    return sheet(marked, f"{about}: the same crops, the model's evidence outlined.", numbered=True)
 
 
 def _carried(crops: Sequence[Crop], assessment: Assessment, about: str) -> Picture | None:
     """Show of the same pictures what the experiment carries over: a property is no window to outline."""
     shown = [properties.made_visible(pictures.rgb(crop), assessment) for crop in crops]
     tiles = [pictures.enlarged(one) for one in shown if one is not None]
-    return _sheet(tiles, f"{about}: what the experiment carries over, of the same pictures.", numbered=True)
+    return sheet(tiles, f"{about}: what the experiment carries over, of the same pictures.", numbered=True)
 
 
 def _gap(evidence: GapEvidence, limit: int, order: Order | None) -> GapView:
@@ -260,13 +277,14 @@ def _gap(evidence: GapEvidence, limit: int, order: Order | None) -> GapView:
     pairs = _paired(tiles, evidence.nearest)
     alt = f"{about}: {_crops(len(crops))} from production, each with the nearest training crop to its right."
     return GapView(
+        whole=wholes.drawn(evidence.whole, evidence.refs[: len(crops)], about),
         finding=finding,
         order=order,
         refs=evidence.refs[: len(crops)],
-        strip=_sheet(tiles[:COLUMNS], f"{about}: {_crops(len(tiles[:COLUMNS]))} from production."),
-        pairs=_sheet(pairs, alt, numbered=True, paired=True)
+        strip=sheet(tiles[:COLUMNS], f"{about}: {_crops(len(tiles[:COLUMNS]))} from production."),
+        pairs=sheet(pairs, alt, numbered=True, paired=True)
         if pairs
-        else _sheet(tiles, f"{about}: {_crops(len(crops))} from production.", numbered=True),
+        else sheet(tiles, f"{about}: {_crops(len(crops))} from production.", numbered=True),
     )
 
 
@@ -282,7 +300,7 @@ def _generated(evidence: FacetEvidence, limit: int, about: str) -> Picture | Non
     pairs = _paired(tiles, evidence.nearest)
     variants = plural(len(tiles), "generated variant")
     alt = f"{about}: {variants}, framed by hatching, each with the nearest real crop to its right."
-    return _sheet(pairs, alt, numbered=True, paired=True)
+    return sheet(pairs, alt, numbered=True, paired=True)
 
 
 def _paired(left: Sequence[Image.Image], right: Sequence[Crop]) -> list[Image.Image]:
@@ -334,15 +352,6 @@ def _effects(assessment: Assessment) -> list[EffectRow]:
             axis = axis_of([one for one in together if one is not None])
             rows.append(EffectRow(terms[name], effect, bar(effect, axis)))
     return rows
-
-
-def _sheet(
-    tiles: Sequence[Image.Image], alt: str, numbered: bool = False, paired: bool = False
-) -> Picture | None:
-    if not tiles:
-        return None
-    image = pictures.montage(tiles, COLUMNS, numbered, paired)
-    return Picture(pictures.png_uri(image), *image.size, alt)
 
 
 def _about(assessment: Assessment) -> str:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+#: The fastest layout by the number of axes of a batch: 1.8 times faster on a CPU.
+_LAYOUTS = {4: torch.channels_last}
+
 
 def _identity(batch: torch.Tensor) -> torch.Tensor:
     return batch
@@ -34,11 +37,11 @@ def train_classifier(
     make
         Builds the untrained network; called under the seed.
     images, labels
-        float32 (N, C, H, W) and int64 (N,).
+        float32 (N, C, *S) and int64 (N,).
     epochs, seed, batch, rate
         Passes over the data, source of all chance, images a step, highest learning rate.
     augment
-        Applied to every batch (B, C, H, W).
+        Applied to every batch (B, C, *S).
     progress
         Called with steps done and steps in all.
 
@@ -48,8 +51,9 @@ def train_classifier(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = _laid_out(make(), torch.channels_last)  # 1.8 times faster on a CPU
-        x = torch.from_numpy(images).contiguous(memory_format=torch.channels_last)
+        layout = _LAYOUTS.get(images.ndim, torch.contiguous_format)
+        network = _laid_out(make(), layout)
+        x = torch.from_numpy(images).contiguous(memory_format=layout)
         y = torch.from_numpy(labels)
         steps = epochs * -(-len(x) // batch)
         optimiser = torch.optim.Adam(network.parameters(), lr=rate)

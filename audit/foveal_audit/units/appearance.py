@@ -1,91 +1,99 @@
-"""How a crop looks, independent of any model: oriented gradients, colour and texture on a common size."""
+"""How a crop looks, independent of any model: slopes, colour and texture on a common size."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from foveal.samples.images import Pixels
+from foveal.samples.values import Values, axes_of
+from foveal_audit.spans import FULL, Span
+from foveal_audit.units.resizing import resized
+from foveal_audit.units.slopes import SLOPES, WIDTHS
 
-#: Side to which crops are brought before they are compared, in pixels.
-SIDE = 32
-_SHIFTS = range(0, 13, 2)
-_TEMPLATE = 20
+#: Side to which crops are brought before they are compared, by their number of axes: samples, pixels, voxels.
+SIDES: Mapping[int, int] = {1: 64, 2: 32, 3: 16}
+#: That of pictures.
+SIDE = SIDES[2]
 #: Blurs, in pixels of a common size, between which the strength of texture is measured.
 _BANDS = (1.0, 2.0, 4.0)
-
-#: Orientations, side of a cell in pixels and number of cells, of histograms of oriented gradients; what keeps
-#: their lengths off 0, and the share of a cell's length above which no orientation counts for more.
-_TURNS, _CELL, _CELLS = 8, 8, (SIDE // 8) ** 2
-_TINY, _MOST = 1e-5, 0.2
 #: Crops that are described at a time.
 _AT_A_TIME = 64
 
 
-def resize_crop(pixels: Pixels, side: int = SIDE) -> NDArray[np.float32]:
-    """Bring a crop (H, W, C) of 8 or 16 bits to float32 (C, side, side) in 0 to 1."""
-    scaled = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
-    planes = [
-        np.asarray(Image.fromarray(scaled[..., channel]).resize((side, side), Image.Resampling.BILINEAR))
-        for channel in range(scaled.shape[2])
-    ]
-    return np.asarray(np.clip(np.stack(planes), 0, 1), dtype=np.float32)
+@dataclass(frozen=True)
+class _Search:
+    """Side of the middle that is looked for in other crops, and where it may lie there along each axis."""
+
+    template: int
+    shifts: range
+
+
+#: By the number of axes.
+_SEARCHES: Mapping[int, _Search] = {
+    1: _Search(40, range(0, 25, 2)),
+    2: _Search(20, range(0, 13, 2)),
+    3: _Search(10, range(0, 7, 3)),
+}
+
+
+def resize_crop(values: Values, side: int | None = None, span: Span = FULL) -> NDArray[np.float32]:
+    """Bring a crop (*s, C) to float32 (C, side, ...) in 0 to 1.
+
+    Parameters
+    ----------
+    values
+        One to three axes and channels.
+    side
+        Of every axis; by default :data:`SIDES`.
+    span
+        Which values stand for 0 and 1.
+    """
+    axes = axes_of(values)
+    planes = resized(span.shares(values), (side or SIDES[axes],) * axes)
+    return np.asarray(np.clip(planes, 0, 1), dtype=np.float32)
 
 
 def luminance(crops: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average the channels of crops (n, C, h, w) into (n, h, w)."""
+    """Average the channels of crops (n, C, *s) into (n, *s)."""
     return np.asarray(crops.mean(axis=1), dtype=np.float32)
 
 
-def gradients(crops: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe crops (n, C, 32, 32) by square-rooted oriented gradients, (n, 128).
+def planes_of(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give what is looked at one by one, (n, P, *s): the brightness, or every channel of a trace.
 
-    Histograms of oriented gradients (Dalal and Triggs 2005) of 8 orientations in cells of 8 x 8 pixels, each
-    cell normalised by itself (L2-Hys): what ``skimage.feature.hog`` gives, of many crops at once.
+    Leads of a trace are other quantities and not shades of one: their mean may be nothing at all.
     """
-    described = np.empty((len(crops), _CELLS * _TURNS), dtype=np.float32)
+    return crops if crops.ndim == 3 else luminance(crops)[:, None]
+
+
+def gradients(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Describe crops (n, C, *s) of the common size by their slopes, see :mod:`foveal_audit.units.slopes`.
+
+    Returns
+    -------
+    float32 (n, 128) of pictures, (n, 104) of volumes, (n, 32 C) of traces.
+    """
+    axes = crops.ndim - 2
+    width = WIDTHS[axes] * (crops.shape[1] if axes == 1 else 1)
+    described = np.empty((len(crops), width), dtype=np.float32)
     for start in range(0, len(crops), _AT_A_TIME):
         part = slice(start, start + _AT_A_TIME)
-        described[part] = _turned(luminance(crops[part]))
+        described[part] = SLOPES[axes](crops[part])
     return described
 
 
-def _turned(grey: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Describe grey crops (n, 32, 32), (n, 128)."""
-    number = len(grey)
-    down, right = np.zeros_like(grey), np.zeros_like(grey)
-    down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
-    right[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
-    strength = np.hypot(right, down, dtype=np.float64)
-    turn = np.rad2deg(np.arctan2(down, right, dtype=np.float64)) % 180
-    bins = np.minimum((turn / (180 / _TURNS)).astype(np.int64), _TURNS - 1)
-    places = np.arange(SIDE) // _CELL
-    cells = places[:, None] * (SIDE // _CELL) + places + _CELLS * np.arange(number)[:, None, None]
-    counted = np.bincount((cells * _TURNS + bins).ravel(), strength.ravel(), number * _CELLS * _TURNS)
-    histograms = counted.reshape(number, _CELLS, _TURNS) / _CELL**2
-    return np.asarray(np.sqrt(_clipped(histograms).reshape(number, _CELLS * _TURNS)))
-
-
-def _clipped(histograms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale histograms to unit length, cut what stands out, and scale them again."""
-    for most in (_MOST, np.inf):
-        length = np.sqrt((histograms**2).sum(axis=-1, keepdims=True) + _TINY**2)
-        histograms = np.minimum(histograms / length, most)
-    return histograms
-
-
 def tones(crops: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Describe crops by colour and texture, which oriented gradients of grey crops cannot see.
+    """Describe crops by colour and texture, which slopes of grey crops cannot see.
 
     Parameters
     ----------
     crops
-        float32 (n, C, h, w) in 0 to 1.
+        float32 (n, C, *s) in 0 to 1.
 
     Returns
     -------
@@ -93,9 +101,10 @@ def tones(crops: NDArray[np.float32]) -> NDArray[np.float32]:
     blue against yellow), then the strength of texture in three bands, from fine to coarse. All in units of
     the full range, so that a difference of 0.1 is as plain in one as in another.
     """
-    planes = _opponent(crops) if crops.shape[1] == 3 else crops
-    means, spreads = planes.mean(axis=(2, 3)), planes.std(axis=(2, 3))
-    return np.asarray(np.concatenate([means, spreads, _texture(luminance(crops))], axis=1), dtype=np.float32)
+    planes = _opponent(crops) if crops.ndim == 4 and crops.shape[1] == 3 else crops
+    places = tuple(range(2, crops.ndim))
+    means, spreads = planes.mean(axis=places), planes.std(axis=places)
+    return np.asarray(np.concatenate([means, spreads, _texture(planes_of(crops))], axis=1), dtype=np.float32)
 
 
 def _opponent(crops: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -104,20 +113,29 @@ def _opponent(crops: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.stack(planes, axis=1), dtype=np.float32)
 
 
-def _texture(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    blurred = [grey, *(gaussian_filter(grey, (0, blur, blur)) for blur in _BANDS)]
-    bands = [(fine - coarse).std(axis=(1, 2)) for fine, coarse in pairwise(blurred)]
+def _texture(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    places = tuple(range(2, planes.ndim))
+    blurred = [planes, *(gaussian_filter(planes, (0, 0, *(blur for _ in places))) for blur in _BANDS)]
+    bands = [(fine - coarse).std(axis=places).mean(axis=1) for fine, coarse in pairwise(blurred)]
     return np.asarray(np.stack(bands, axis=1), dtype=np.float32)
 
 
-def detail(crops: NDArray[np.float32], blur: float = 4.0) -> NDArray[np.float32]:
-    """Remove slow shading from crops (n, C, h, w): what is left is (n, h, w) and drawn, not lit."""
-    grey = luminance(crops)
-    return np.asarray(grey - gaussian_filter(grey, (0, blur, blur)), dtype=np.float32)
+def detail(crops: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Remove slow shading from crops (n, C, *s): what is left is drawn, not lit.
+
+    Returns
+    -------
+    float32 (n, *s) of pictures and volumes, (n, s C) of traces: all channels of a moment, then the next.
+    """
+    planes = planes_of(crops)
+    blur = planes.shape[2] / 8
+    fine = planes - gaussian_filter(planes, (0, 0, *(blur for _ in planes.shape[2:])))
+    shaped = np.moveaxis(fine, 1, 2).reshape(len(fine), -1) if crops.ndim == 3 else fine[:, 0]
+    return np.asarray(shaped, dtype=np.float32)
 
 
 def _normalised(patches: NDArray[np.float32]) -> NDArray[np.float32]:
-    flat = patches.reshape(len(patches), patches.shape[1] * patches.shape[2])
+    flat = patches.reshape(len(patches), int(np.prod(patches.shape[1:])))
     flat = flat - flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6), dtype=np.float32)
 
@@ -128,12 +146,12 @@ def shifted_correlation(detail: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     detail
-        float32 (n, 32, 32) without slow shading.
+        What :func:`detail` gives of n crops.
 
     Returns
     -------
-    float32 (n, n): highest normalised cross-correlation of the middle 20 x 20 of the row's crop with any
-    window of the column's crop up to 6 pixels away; -1 on the diagonal.
+    float32 (n, n): highest normalised cross-correlation of the middle of the row's crop (of a picture 20 x 20
+    pixels) with any window of the column's crop up to 6 pixels away; -1 on the diagonal.
     """
     crops = Shifted.of(detail)
     best = crops.correlation(crops)
@@ -148,9 +166,9 @@ class Shifted:
     Attributes
     ----------
     middles
-        float32 (n, 400), the middle of each crop, normalised.
+        float32 (n, D), the middle of each crop, normalised.
     shifts
-        float32 (shifts, n, 400), each crop's window at every shift, normalised.
+        float32 (shifts, n, D), each crop's window at every shift, normalised.
     """
 
     middles: NDArray[np.float32]
@@ -158,10 +176,15 @@ class Shifted:
 
     @classmethod
     def of(cls, detail: NDArray[np.float32]) -> Shifted:
-        """Take crops (n, 32, 32) without slow shading."""
-        places = [(dy, dx) for dy in _SHIFTS for dx in _SHIFTS]
-        shifts = [_normalised(detail[:, dy : dy + _TEMPLATE, dx : dx + _TEMPLATE]) for dy, dx in places]
-        return cls(shifts[places.index((6, 6))], np.stack(shifts))
+        """Take what :func:`foveal_audit.units.appearance.detail` gives of n crops."""
+        axes = detail.ndim - 1
+        if axes == 1:  # the channels of a moment follow each other
+            detail = detail.reshape(len(detail), SIDES[1], -1)
+        search = _SEARCHES[axes]
+        places = list(product(search.shifts, repeat=axes))
+        shifts = [_normalised(detail[_window(place, search.template)]) for place in places]
+        middle = ((SIDES[axes] - search.template) // 2,) * axes
+        return cls(shifts[places.index(middle)], np.stack(shifts))
 
     def correlation(self, other: Shifted) -> NDArray[np.float32]:
         """Correlate the middle of every crop with every other crop at its best shift, float32 (n, others)."""
@@ -169,3 +192,7 @@ class Shifted:
         for shifted in other.shifts[1:]:
             np.maximum(best, self.middles @ shifted.T, out=best)
         return np.asarray(np.maximum(best, -1), dtype=np.float32)
+
+
+def _window(place: tuple[int, ...], side: int) -> tuple[slice, ...]:
+    return (slice(None), *(slice(start, start + side) for start in place))

@@ -8,7 +8,7 @@ can be had (Gonzalez 1985; Ravi, Rosenkrantz and Tayi 1994); exchanges then impr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from scipy.sparse import csr_array, diags_array, vstack
 
 from foveal_audit.windows import Samples, Windows
 
-#: Samples are compared on a grid of this many cells a side.
-_GRID = 8
+#: Samples are compared on a grid of this many cells a side, by their number of axes: 64 cells.
+_GRIDS: Mapping[int, int] = {1: 64, 2: 8, 3: 4}
 
 
 def library_differences(libraries: Sequence[Windows], samples: Samples) -> NDArray[np.float64]:
@@ -47,13 +47,15 @@ def library_differences(libraries: Sequence[Windows], samples: Samples) -> NDArr
 
 def _covered(windows: Windows, samples: Samples) -> csr_array:
     """Say what share of each cell of each sample is covered, (1, samples * cells), at most 1."""
-    sizes = np.array([shape[:2] for shape in samples.shapes], dtype=np.float64)[windows.owner]
-    down = _shares(windows.boxes[:, 0], windows.boxes[:, 2], sizes[:, 0])
-    across = _shares(windows.boxes[:, 1], windows.boxes[:, 3], sizes[:, 1])
-    shares = (down[:, :, None] * across[:, None, :]).reshape(len(windows), _GRID**2)
-    columns = windows.owner[:, None] * _GRID**2 + np.arange(_GRID**2)
+    axes, sizes = windows.axes, windows.sides(samples)
+    grid = _GRIDS[axes]
+    shares, cells = np.ones((len(windows), 1)), grid**axes
+    for axis in range(axes):
+        along = _shares(windows.boxes[:, axis], windows.boxes[:, axes + axis], sizes[:, axis], grid)
+        shares = (shares[:, :, None] * along[:, None, :]).reshape(len(windows), grid ** (axis + 1))
+    columns = windows.owner[:, None] * cells + np.arange(cells)
     some = shares > 0
-    shape = (1, len(samples) * _GRID**2)
+    shape = (1, len(samples) * cells)
     rows = np.zeros(int(some.sum()), dtype=np.int64)
     covered = csr_array((shares[some], (rows, columns[some])), shape=shape)
     covered.sum_duplicates()
@@ -62,11 +64,11 @@ def _covered(windows: Windows, samples: Samples) -> csr_array:
 
 
 def _shares(
-    first: NDArray[np.int64], last: NDArray[np.int64], length: NDArray[np.float64]
+    first: NDArray[np.int64], last: NDArray[np.int64], length: NDArray[np.float64], grid: int
 ) -> NDArray[np.float64]:
-    """Say what share of each of the grid's stripes the intervals first to last cover, (n, 8)."""
-    begin, end = (edge[:, None] / length[:, None] * _GRID for edge in (first, last))
-    stripe = np.arange(_GRID)
+    """Say what share of each of the grid's stripes the intervals first to last cover, (n, grid)."""
+    begin, end = (edge[:, None] / length[:, None] * grid for edge in (first, last))
+    stripe = np.arange(grid)
     covered = np.minimum(end, stripe + 1) - np.maximum(begin, stripe)
     return np.asarray(np.clip(covered, 0, 1), dtype=np.float64)
 

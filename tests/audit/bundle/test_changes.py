@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from foveal_audit.bundle.changes import _overlap, compare, with_changes
+from foveal_audit.bundle.boxes import jaccard
+from foveal_audit.bundle.changes import compare, with_changes
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.manifest import verify_manifest
 from foveal_audit.bundle.schema import Assessment, EntryRef, Findings, GapFinding
@@ -163,7 +164,7 @@ def test_choices_of_a_crowd_are_the_same_where_they_share_what_chance_would_give
     ],
 )
 def test_overlap_of_boxes(one, other, share):
-    assert _overlap(one, other) == pytest.approx(share)
+    assert jaccard(one, other) == pytest.approx(share)
 
 
 def test_the_bundle_says_what_changed_and_the_fingerprint_does_not(result, make_result, tmp_path):

@@ -18,16 +18,20 @@ from foveal.library.erasing import erase
 from foveal.library.redactors import Erased
 from foveal.library.wanted import Wanted
 from foveal.records import Entry, Observation, SampleRecord
+from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.experts import Experts, Opinion, Said
 from foveal_audit.bundle.manifest import verify_manifest
 from foveal_audit.bundle.redacting import redact
 from foveal_audit.bundle.schema import Findings, LibraryRef
+from foveal_audit.bundle.tables import read_table
 from foveal_audit.bundle.tracking import log_bundle
+from foveal_audit.bundle.training import TRAINING, TrainingWindows, misfits, read_training
+from foveal_audit.bundle.worklist import WORKLIST, Order
 from foveal_audit.bundle.writing import write_bundle
 from foveal_audit.commands.verify import check
 
 GONE = "request-0025"  # a production sample that coverage and the gap finding name
-TRAINED = "site_a/00031.png"
+TRAINED, STAYS = "site_a/00031.png", "site_a/00001.png"
 
 
 def observation(name, source):
@@ -98,8 +102,28 @@ def bundle(library, make_result, tmp_path, key):
         "report.pdf": lambda result: b"%PDF " + GONE.encode(),
     }
     generators = {"contribution:12": write_generator, "fc1:7": write_generator}
-    return write_bundle(
-        make_result(library=ref), tmp_path / "bundle", documents=documents, generators=generators, key=key
+    made = make_result(library=ref)
+    listed = AuditResult(
+        **vars(made)
+        | {
+            "training": [listed_windows(one) for one in made.findings.assessments],
+            "worklist": [Order(made.findings.gaps[0], 12, 0)],
+        }
+    )
+    return write_bundle(listed, tmp_path / "bundle", documents=documents, generators=generators, key=key)
+
+
+def listed_windows(one):
+    """All training windows of a facet, the listed ones among them."""
+    refs = [ref for ref in one.entries if ref.source == "training"]
+    more = one.n_entries["training"] - len(refs)
+    return TrainingWindows(
+        one.id,
+        [*(ref.sample for ref in refs), *[STAYS] * more],
+        [""] * (len(refs) + more),
+        [*(ref.window for ref in refs), *[(0, 0, 4, 4)] * more],
+        [1.0] * (len(refs) + more),
+        [""] * (len(refs) + more),
     )
 
 
@@ -133,6 +157,25 @@ def test_a_sample_leaves_the_bundle_and_the_verdicts_stay(library, bundle):
     assert library.tracking.tags()["foveal.retrain"] == '["contribution:12"]'
 
 
+def test_tables_lose_the_erased_names_and_nothing_else(library, bundle):
+    before = {name: read_table(bundle / name)[1] for name in (TRAINING, WORKLIST)}
+    assert TRAINED in {row["sample"] for row in before[TRAINING]}
+    for name, kind in ((GONE, "request-id"), (TRAINED, "sample")):
+        erase(library, Wanted(kind, name), bundles=[bundle])
+    assert naming(GONE, bundle) == naming(TRAINED, bundle) == []
+    after = {name: read_table(bundle / name)[1] for name in before}
+    assert after[TRAINING] == [row for row in before[TRAINING] if row["sample"] != TRAINED]
+    assert [row["mask"] for row in after[WORKLIST]] == [row["mask"] for row in before[WORKLIST]]
+    assert len(after[WORKLIST]) == 2
+    assert verify_manifest(bundle) == []
+    assert misfits(read_training(bundle), read(bundle).assessments, redacted=True) == []
+    assert misfits(read_training(bundle), read(bundle).assessments) != []
+
+
+def read(bundle):
+    return Findings.model_validate_json((bundle / "findings.json").read_bytes())
+
+
 def test_generators_that_did_not_see_it_stay_as_they_are(library, bundle):
     erase(library, Wanted("request-id", GONE), bundles=[bundle])
     assert sorted(path.name for path in (bundle / "generators/fc1:7").iterdir()) == [
@@ -153,7 +196,6 @@ def test_the_manifest_keeps_its_signature_and_says_what_was_taken_out(library, b
     assert {path for path, now in result["redacted"].items() if now is None} == {
         "report.html",
         "report.pdf",
-        "worklist.csv",
         "generators/contribution:12/samples.png",
     }
     (redaction,) = json.loads((bundle / "redactions.json").read_text())["redactions"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from foveal.errors import EnvironmentFault
 from foveal.library import Library
 from foveal.samples import encode_png
 from foveal_audit.bundle.manifest import verify_manifest
+from foveal_audit.bundle.training import read_training
 from foveal_audit.commands.verify import check
 from foveal_audit.engine.workplace import workplace
 from foveal_audit.properties.facet import FIRST_NUMBER
@@ -389,13 +392,22 @@ def test_a_plan_of_an_unknown_library(run, planted_library):
 
 
 def test_a_second_audit_follows_the_first(run, tmp_path):
-    assert run(out="first").exit_code == 0
-    assert run("--previous", "first", out="second").exit_code == 0
+    first = run("--json", out="first")
+    told = json.loads(first.stdout)
+    assert (told["changed"], told["since"]) == (None, None)
+    second = run("--previous", "first", out="second")
+    assert (first.exit_code, second.exit_code) == (0, 0)
     assert verify_manifest(tmp_path / "second", tmp_path / "first") == []
     read = [json.loads((tmp_path / name / "findings.json").read_text()) for name in ("first", "second")]
     since = [one.pop("since") for one in read]
     assert since[0] is None
     assert (since[1]["changes"], since[1]["unchanged"]) == ([], len(read[0]["assessments"]))
+    when = datetime.fromisoformat(read[0]["created"])
+    line = f"Since the audit of {when:%Y-%m-%d %H:%M} UTC: {since[1]['unchanged']} unchanged."
+    assert second.stdout.splitlines()[1] == line
+    counts = {one["id"]: one["n_entries"].get("training", 0) for one in read[0]["assessments"]}
+    listed = Counter(row.facet for row in read_training(tmp_path / "first"))
+    assert listed == {id_: count for id_, count in counts.items() if count}
     for one in read:
         one.pop("created")
     assert read[0] == read[1]

@@ -109,7 +109,7 @@ def test_looks_are_not_computed_again(tmp_path, monkeypatch):
     split = Split(np.array([0, 1, 0, 0, 1]), ((2, 0), (1,)))
     write_looks(windows, split, tmp_path)
     kept = {name: np.array(getattr(windows, name)) for name in ("images", "gradients", "detail")}
-    monkeypatch.setattr(Windows, "pixels", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(Windows, "crop", lambda *_: pytest.fail("decoded again"))
     fresh = make_windows([noise_crop(rng) for _ in range(5)])
     told = with_looks(fresh, tmp_path)
     for name, values in kept.items():

@@ -53,7 +53,7 @@ def test_properties(tmp_path):
         assert replace(one, facet=other.facet) == other
         assert (one.facet.unit, one.facet.number) == (unit, other.facet.number)
         assert one.facet.windows.ids.tolist() == windows.ids.tolist()
-        np.testing.assert_array_equal(one.facet.windows.pixels(1), windows.pixels(1))
+        np.testing.assert_array_equal(one.facet.windows.crop(1), windows.crop(1))
     (tmp_path / "none").mkdir()
     write_properties([], tmp_path / "none")
     assert read_properties(tmp_path / "none") == []

@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hostile_audit import FEATURES, observation
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from foveal.library import Library
-from foveal_audit.explorer import tiles
+from foveal_audit.explorer import keeping, tiles
 from foveal_audit.explorer.browsing import ORDERS, Browser, Wanted
 
 
@@ -67,6 +68,38 @@ def test_what_is_in_memory_is_what_the_library_says(library):
     assert ours == theirs
     assert sorted(ours) == ids
     assert browser.entries(library, ids) == Browser().entries(library, ids)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 20.0])
+def test_pieces_put_together_say_the_same(library, monkeypatch, ahead):
+    monkeypatch.setattr("foveal_audit.explorer.keeping._AT_ONCE", 7)
+    monkeypatch.setattr("foveal_audit.explorer.browsing._AHEAD", ahead)
+    browser = Browser()
+    browser.warm(library, threading.RLock())
+    if not ahead:  # else all was read before the call came back
+        kept(browser, 240)
+    ids = library.query(feature=FEATURES[1]).ids()
+    asked = [ids[at] for at in np.random.default_rng(0).permutation(len(ids))]
+    until = time.monotonic() + 20
+    while len(browser.keeper._kept.pieces) > 1:  # 240 entries are few bytes
+        assert not ahead
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert browser.entries(library, asked) == Browser().entries(library, asked)
+
+
+def test_pieces_are_grouped_by_their_bytes(monkeypatch):
+    monkeypatch.setattr(keeping, "_GROUP", 100)
+    pieces = [pa.table({"id": np.arange(size)}) for size in (5, 5, 9, 1, 2, 20, 1)]  # eight bytes each
+    assert [[len(one) for one in group] for group in keeping._grouped(pieces)] == [
+        [5, 5], [9, 1, 2], [20], [1],
+    ]  # fmt: skip
+
+
+def test_what_a_browser_asks_for_first_is_ready(library, monkeypatch):
+    browser = warmed(library)
+    monkeypatch.setattr(browser, "rows", lambda _, ids: [pytest.fail("read anew") for _ in ids])
+    assert len(browser.window(library, Wanted(), 0, 96)["entries"]) == 96
 
 
 def test_what_was_added_since_is_seen(store, monkeypatch):

@@ -19,6 +19,7 @@ from foveal.library import Library
 from foveal.library.annotations import Event
 from foveal.library.opinions import Standing
 from foveal.samples import encode_png
+from foveal_audit.bundle.training import Row
 from foveal_audit.explorer import deciding, tiles, worklists
 from foveal_audit.explorer.app import make_app
 from foveal_audit.explorer.browsing import MOST, ORDERS, Browser, Wanted, wanted_of
@@ -98,7 +99,7 @@ def test_the_layer_of_a_map_shows_evidence_for_and_hides_evidence_against():
     assert layer.shape == (tiles.LAYER, tiles.LAYER, 4)
     assert layer[0, 0, 3] > 200
     assert layer[-1, -1, 3] == layer[0, -1, 3] == 0
-    assert tiles.map_layer([1.0], [1, 1, 1], (8, 8)) is None
+    assert tiles.map_layer([1.0], [1, 1, 1, 1], (8, 8)) is None
     assert tiles.map_layer([1.0], [2, 2], (8, 8)) is None
     assert np.asarray(tiles.map_layer([np.nan, -1, -2, -1], [2, 2], (8, 8)))[..., 3].max() == 0
 
@@ -132,6 +133,33 @@ def test_dismissed_features_give_the_training_samples_that_contain_them(library,
     assert {row["subject"] for row in rows} == {FEATURES[1], facet.id}
     assert {row["of"] for row in rows if row["subject"] == facet.id} == {"40"}
     assert {row["name"] for row in rows if row["subject"] == FEATURES[1]} == {"'=cmd()"}
+
+
+def test_a_dismissed_facet_gives_all_its_training_samples_that_are_still_there(library, exhibits):
+    facet = exhibits.findings.artefacts[0]
+    ids = library.query(feature=FEATURES[1], source="training").ids()
+    name = library.query(feature=FEATURES[1], source="training").table(["sample"])["sample"][0].as_py()
+
+    def row(**changes):
+        base = {"facet": facet.id, "sample": name, "label": "b", "window": "0 0 4 4", "activation": 1.0}
+        return Row(**base | {"entry": ""} | changes)
+
+    listed = [
+        *(row(entry=id_) for id_ in ids),
+        row(),
+        row(sample="lost"),
+        row(entry="lost"),
+        row(facet="A-other"),
+    ]
+    table = worklists.unwanted_csv(library, exhibits.findings, {facet.id: said(facet.id, "artefact")}, listed)
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(ids) > len(facet.entries) / 2
+    assert sorted(one["entry"] for one in rows) == ["", *ids]
+    whole = next(one for one in rows if not one["entry"])
+    assert (whole["sample"], whole["label"], whole["window"], whole["row"]) == (name, "b", "0 0 4 4", "")
+    assert worklists.unwanted_csv(library, exhibits.findings, {facet.id: said(facet.id, "artefact")}, []) == (
+        ",".join(worklists.UNWANTED_COLUMNS) + "\n"
+    )
 
 
 def test_only_accepted_gaps_are_to_be_acquired(exhibits):

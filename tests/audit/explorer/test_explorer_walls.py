@@ -115,3 +115,12 @@ def test_files_are_our_own_only(friend):
 
 def test_guards_differ():
     assert len({Guard().token for _ in range(5)} | {Guard().session for _ in range(5)}) == 10
+
+
+def test_what_json_has_no_word_for_is_refused_and_not_sent_back(friend):
+    headers = {"origin": BASE, "content-type": "application/json"}
+    answer = friend.post("/api/annotations", content=b'{"code": Infinity}', headers=headers)
+    assert answer.status_code == 422
+    told = answer.json()["detail"]
+    assert {tuple(one["loc"]) for one in told} >= {("body", "who"), ("body", "code")}
+    assert all(set(one) == {"type", "loc", "msg"} for one in told)

@@ -53,6 +53,60 @@ def _letters(n: int, offsets: np.ndarray, seed: int = 0, side: int = 32) -> np.n
     return np.stack(crops)[:, None].astype(np.float32).clip(0, 1)
 
 
+def _beats(n: int, steps: int = 64, channels: int = 1, seed: int = 0, jitter: int = 0) -> np.ndarray:
+    """Heart beats, half of them narrow and half broad, (n, C, steps); later channels are weaker."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(steps)
+    crops = np.empty((n, channels, steps), np.float32)
+    for number in range(n):
+        middle = steps / 2 + (rng.integers(-jitter, jitter + 1) if jitter else 0)
+        width = rng.uniform(1.2, 2.0) * (1 + 1.5 * (number % 2))
+        beat = rng.uniform(0.3, 0.5) * np.exp(-(((times - middle) / width) ** 2))
+        wave = rng.uniform(0.03, 0.12) * np.exp(-(((times - middle - 0.28 * steps) / 5) ** 2))
+        crops[number] = 0.3 + (beat + wave) * np.linspace(1, 0.6, channels)[:, None]
+    crops += rng.normal(0, 0.01, crops.shape)
+    return crops.clip(0, 1)
+
+
+def _blobs(n: int, side: int = 16, channels: int = 1, seed: int = 0, jitter: int = 0) -> np.ndarray:
+    """Bright ellipsoids on noise, (n, C, side, side, side)."""
+    rng = np.random.default_rng(seed)
+    grid = np.mgrid[:side, :side, :side]
+    crops = np.empty((n, channels, side, side, side), np.float32)
+    for crop in crops:
+        middle = (side - 1) / 2 + (rng.integers(-jitter, jitter + 1, 3) if jitter else np.zeros(3))
+        radii = rng.uniform(0.18, 0.3, 3) * side
+        apart = (((grid.transpose(1, 2, 3, 0) - middle) / radii) ** 2).sum(-1)
+        crop[:] = 0.3 + rng.uniform(0.3, 0.5) / (1 + np.exp(4 * (apart - 1)))
+    crops += rng.normal(0, 0.03, crops.shape)
+    return crops.clip(0, 1)
+
+
+@pytest.fixture(scope="session")
+def beats() -> Callable[..., np.ndarray]:
+    return _beats
+
+
+@pytest.fixture(scope="session")
+def blobs() -> Callable[..., np.ndarray]:
+    return _blobs
+
+
+@pytest.fixture(scope="session")
+def of_shape() -> Callable[..., np.ndarray]:
+    """Make n crops of any shape (C, *s)."""
+
+    def make(n: int, shape: tuple[int, ...]) -> np.ndarray:
+        if len(shape) == 2:
+            return _beats(n, shape[1], shape[0])
+        if len(shape) == 3:
+            return _spiky(n, shape)
+        side = max(shape[1:])
+        return _blobs(n, side, shape[0])[:, :, : shape[1], : shape[2], : shape[3]]
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def spiky() -> Callable[..., np.ndarray]:
     return _spiky

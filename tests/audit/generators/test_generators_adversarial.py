@@ -54,7 +54,7 @@ def test_the_adversary_changes_what_is_learned_and_stays_finite(library):
 
 def test_the_critic_learns_to_tell_bright_from_dark_and_pulls_the_dark_up():
     torch.manual_seed(0)
-    adversary = HingeAdversary(Critic(1), grain=0.1, seed=0)
+    adversary = HingeAdversary(Critic((1, 32, 32)), grain=0.1, seed=0)
     dark = torch.full((8, 1, 16, 16), -1.0, requires_grad=True)
     for _ in range(60):
         loss = adversary.pull(torch.ones(8, 1, 16, 16), dark)

@@ -8,6 +8,7 @@ from foveal_audit.generators.generator import Origin
 from foveal_audit.generators.looks import LOOKS, measure_looks
 from foveal_audit.generators.mixture import Mixture
 from foveal_audit.generators.pca import PcaGenerator, PrincipalAxes
+from foveal_audit.generators.trace_looks import TRACE_LOOKS
 
 ROWS, COLUMNS = np.mgrid[:32, :32] / 31
 
@@ -30,6 +31,19 @@ def tinted(channel):
     return crop
 
 
+def ball(z=0.5, y=0.5):
+    depths, rows, columns = np.mgrid[:16, :16, :16] / 15
+    ball = 0.4 * np.exp(-((depths - z) ** 2 + (rows - y) ** 2 + (columns - 0.5) ** 2) / 0.02)
+    return (0.3 + ball).astype(np.float32)
+
+
+def bump(at=0.5, width=0.05, height=0.4, level=0.3, rise=0.0, noise=0.0):
+    """A trace of two channels with one bump, (2, 64)."""
+    times = np.linspace(0, 1, 64)
+    trace = level + height * np.exp(-(((times - at) / width) ** 2)) + rise * (times - 0.5)
+    return (trace + np.random.default_rng(0).normal(0, noise, (2, 64))).astype(np.float32)
+
+
 #: Statistic and two crops, the second with more of it.
 PAIRS = {
     "brightness": grey(blob(), blob() + 0.2),
@@ -44,6 +58,14 @@ PAIRS = {
     "greenness": np.stack([tinted(2), tinted(1)]),
     "blueness": np.stack([tinted(0), tinted(2)]),
     "colourfulness": np.stack([np.full((3, 32, 32), 0.4, np.float32), tinted(0)]),
+    "depth": grey(ball(z=0.3), ball(z=0.7)),
+    "level": np.stack([bump(level=0.2), bump(level=0.3)]),
+    "swing": np.stack([bump(height=0.2), bump(height=0.4)]),
+    "roughness": np.stack([bump(noise=0.01), bump(noise=0.05)]),
+    "length": np.stack([bump(width=0.04), bump(width=0.12)]),
+    "moment": np.stack([bump(at=0.3), bump(at=0.6)]),
+    "trend": np.stack([bump(rise=-0.1), bump(rise=0.3)]),
+    "peaks": np.stack([bump(height=-0.2), bump(height=0.2)]),
 }
 
 
@@ -54,12 +76,34 @@ def test_every_statistic_grows_with_what_it_is_named_after(look):
 
 
 def test_grey_pictures_have_no_colour():
-    assert set(LOOKS) - set(measure_looks(grey(blob()))) == {
+    assert set(LOOKS) - set(measure_looks(grey(blob()))) - set(TRACE_LOOKS) == {
         "redness",
         "greenness",
         "blueness",
         "colourfulness",
+        "depth",
     }
+
+
+def test_a_volume_has_a_height_and_a_depth_and_a_trace_has_neither():
+    low, high = measure_looks(grey(ball(y=0.7), ball(y=0.3)))["height"]
+    assert high > low + 0.1
+    assert set(measure_looks(grey(ball()))) == {
+        "brightness",
+        "contrast",
+        "sharpness",
+        "size",
+        "height",
+        "side",
+        "depth",
+    }
+    assert set(measure_looks(bump()[None])) == set(TRACE_LOOKS)
+
+
+def test_a_trace_that_only_gets_longer_gets_neither_later_nor_steeper():
+    looks = measure_looks(np.stack([bump(width=0.04), bump(width=0.12)]))
+    for name in ("moment", "trend"):
+        assert looks[name][0] == pytest.approx(looks[name][1], abs=1e-3)
 
 
 @pytest.fixture(scope="module")

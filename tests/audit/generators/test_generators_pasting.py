@@ -6,11 +6,13 @@ import torch
 from torch import nn
 
 from foveal.samples.transform import ImageTransform
+from foveal_audit.bench import Spaced
 from foveal_audit.generators import CopyGuard, fit_generator, fresh_crops
 from foveal_audit.generators.memorisation import find_copies
 from foveal_audit.generators.pasting import Pasting, coldest
 from foveal_audit.generators.unit_value import unit_measure
 from foveal_audit.judgement.filling import fill_from
+from foveal_audit.spans import Span
 from foveal_audit.units.unit import Unit
 
 
@@ -70,6 +72,7 @@ class Net(nn.Module):
         (None, 0.4),  # logits .4, 0, -.4: the first minus their mean
         (Unit("contribution:0", "conv", (0, 1), local=True), 0.4),
         (Unit("fc:2", "fc", (2,), local=False), -0.4),
+        (Unit("class:2", "class", (2,), local=False), -0.4),
         (Unit("conv:0", "conv", (0,), local=False), 1.0),  # the largest of its places
     ],
 )
@@ -118,3 +121,35 @@ def test_a_look_that_five_other_samples_share_is_no_copy(library):
     assert CopyGuard.of(crops, one_sample).flags(made).tolist() == [True, True]
     assert find_copies(made, crops, library[:0], alone)["copies"] == 0.5
     assert find_copies(made, crops, library[:0])["copies"] == 1
+
+
+@pytest.mark.parametrize("sides", [(90,), (20, 24, 28)])
+def test_crops_go_into_traces_and_volumes_in_their_own_unit(sides):
+    host = np.zeros((*sides, 2), np.float32)
+    host[..., 1] = 40
+    seen = []
+    place = (*[0.25] * len(sides), *[0.75] * len(sides))
+    span = Span((-1.0, 0.0), (3.0, 80.0))
+    pasting = Pasting(lambda samples: seen.extend(samples) or np.zeros(len(samples)), [host], [place], span)
+    pasting(np.ones((1, 2, *[16] * len(sides)), np.float32))
+    middle, corner = tuple(side // 2 for side in sides), (0,) * len(sides)
+    assert seen[0].dtype == np.float32
+    np.testing.assert_allclose(seen[0][middle], [3, 80], atol=1e-4)
+    np.testing.assert_allclose(seen[0][corner], [0, 40])
+    changed = (seen[0] != host).any(-1)
+    assert changed.sum() <= np.prod([round(0.75 * side) - round(0.25 * side) for side in sides])
+
+
+def test_a_node_of_a_network_on_traces_is_asked_with_the_spacing_of_each():
+    heard = []
+
+    def transform(values, name="", spacing=()):
+        heard.append(spacing)
+        return torch.from_numpy(np.ascontiguousarray(values.T))
+
+    model = SimpleNamespace(module=nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten()), transform=transform)
+    trace = np.zeros((8, 1), np.float32)
+    measure = unit_measure(model, 0, Unit("conv:1", "0", (1,), local=False))
+    values = measure([Spaced.of(trace, (0.002,)), trace])
+    assert heard == [(0.002,), ()]
+    np.testing.assert_allclose(values, model.module[0].bias[1].item(), rtol=1e-5)

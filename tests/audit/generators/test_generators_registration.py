@@ -136,5 +136,5 @@ def test_no_crops_are_no_trouble():
 
 
 def test_a_reach_beyond_the_crop_is_refused(library):
-    with pytest.raises(ValueError, match=r"a shift of 32 px does not fit crops of \(32, 32\) px"):
+    with pytest.raises(ValueError, match=r"a shift of 32 does not fit crops of \(32, 32\)"):
         register_crops(library, max_shift=32)

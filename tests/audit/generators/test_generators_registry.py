@@ -44,8 +44,8 @@ def test_every_kind_is_what_it_says():
 @pytest.mark.parametrize(
     ("crops", "message"),
     [
-        (np.zeros((20, 16, 16)), r"crops must be \(n, channels, height, width\), got shape \(20, 16, 16\)"),
-        (np.zeros((20, 1, 7, 16)), r"crops need sides of at least 8 pixels, got \(7, 16\)"),
+        (np.zeros((20, 16)), r"crops must be \(n, channels, one to three sides\), got shape \(20, 16\)"),
+        (np.zeros((20, 1, 7, 16)), r"crops need sides of at least 8, got \(7, 16\)"),
         (np.full((20, 1, 16, 16), 128.0), r"crops must be finite and lie in \[0, 1\]"),
         (np.full((20, 1, 16, 16), np.nan), r"crops must be finite and lie in \[0, 1\]"),
     ],

@@ -73,6 +73,65 @@ def test_the_grain_is_that_of_the_surroundings():
     assert 6 < filled.std() < 14
 
 
+@st.composite
+def boxes(draw, axes):
+    sides = [draw(st.integers(1, (60, 20, 8)[axes - 1])) for _ in range(axes)]
+    starts = [draw(st.integers(0, side - 1)) for side in sides]
+    ends = [draw(st.integers(start + 1, side)) for start, side in zip(starts, sides, strict=True)]
+    return (*sides, draw(st.integers(1, 3))), (*starts, *ends)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+@given(data=st.data())
+def test_only_the_window_changes_on_any_number_of_axes(axes, kind, data):
+    shape, window = data.draw(boxes(axes))
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=shape) * 100).astype(kind)
+    patch = (rng.normal(size=(*[5] * axes, shape[-1])) * 100).astype(kind)
+    outside = np.ones(shape, bool)
+    outside[tuple(slice(*ends) for ends in zip(window[:axes], window[axes:], strict=True))] = False
+    for after in (fill_smoothly(values, window, rng), fill_from(values, window, patch)):
+        assert after.dtype == kind
+        assert np.isfinite(after).all()
+        np.testing.assert_array_equal(after[outside], values[outside])
+
+
+def test_a_hole_in_a_line_is_closed_by_the_line_by_hand():
+    """Without noise the sides' means are joined by their distances: 10 on the left, 40 on the right."""
+    line = np.zeros((24, 1), np.float32)
+    line[:10], line[14:] = 10, 40
+    filled = fill_smoothly(line, (10, 14), np.random.default_rng(0))
+    np.testing.assert_allclose(filled[10:14, 0], [16, 22, 28, 34], rtol=1e-6)
+
+
+def test_a_hole_in_a_flat_volume_is_closed():
+    flat = np.full((9, 8, 7, 2), -700, np.int16)
+    holed = flat.copy()
+    holed[3:6, 2:5, 2:6] = 900
+    np.testing.assert_array_equal(fill_smoothly(holed, (3, 2, 2, 6, 5, 6), np.random.default_rng(0)), flat)
+
+
+def test_a_patch_of_a_trace_is_resampled_and_of_a_volume_taken_voxel_by_voxel():
+    np.testing.assert_allclose(fit_patch(np.array([[0.0], [2]]), (4,))[:, 0], [0, 0.5, 1.5, 2])
+    cube = np.arange(8.0).reshape(2, 2, 2, 1)
+    loop = [[[cube[z // 2, y, x // 2, 0] for x in range(4)] for y in range(2)] for z in range(4)]
+    np.testing.assert_array_equal(fit_patch(cube, (4, 2, 4))[..., 0], loop)
+
+
+def test_traces_fade_over_a_sixth_of_the_patch_however_long_it_is():
+    host, patch = np.zeros((400, 1), np.float32), np.ones((240, 1), np.float32)
+    pasted = fill_from(host, (80, 320), patch)[80:320, 0]
+    np.testing.assert_allclose(pasted[:40], np.arange(1, 41) / 40, rtol=1e-6)
+    np.testing.assert_allclose(pasted[::-1][:40], np.arange(1, 41) / 40, rtol=1e-6)
+    assert (pasted[40:200] == 1).all()
+
+
+def test_leads_that_a_patch_lacks_get_what_its_leads_have_in_common():
+    host, patch = np.zeros((60, 3), np.float32), np.tile(np.array([[1.0, 3.0]], np.float32), (30, 1))
+    np.testing.assert_array_equal(fill_from(host, (10, 40), patch)[25], [2, 2, 2])
+
+
 def naive_feather(height, width, sides):
     reach = min(max(min(height, width) / 6, 1), 4)
     top, left, bottom, right = sides
@@ -88,13 +147,13 @@ def naive_feather(height, width, sides):
 @pytest.mark.parametrize("sides", [(True,) * 4, (False, True, True, False), (False,) * 4])
 def test_the_feather_is_the_distance_to_the_border_in_sixths_of_the_shorter_side(height, width, sides):
     np.testing.assert_allclose(
-        feather(height, width, sides)[..., 0], naive_feather(height, width, sides), rtol=1e-6
+        feather((height, width), sides)[..., 0], naive_feather(height, width, sides), rtol=1e-6
     )
 
 
 @pytest.mark.parametrize(("side", "kept"), [(8, 0.89), (12, 0.85), (16, 0.80), (24, 0.77), (48, 0.88)])
 def test_most_of_a_patch_stays_however_small(side, kept):
-    assert feather(side, side).mean() == pytest.approx(kept, abs=0.01)
+    assert feather((side, side)).mean() == pytest.approx(kept, abs=0.01)
 
 
 def test_nothing_fades_along_the_border_of_the_sample():
@@ -113,7 +172,7 @@ def test_a_patch_can_be_blended_in_by_parts():
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), st.integers(1, 12))
 def test_a_patch_is_fitted_by_its_nearest_pixel(h, w, height, width):
     patch = np.arange(h * w * 2, dtype=np.uint16).reshape(h, w, 2)
-    fitted = fit_patch(patch, height, width)
+    fitted = fit_patch(patch, (height, width))
     loop = [[patch[y * h // height, x * w // width] for x in range(width)] for y in range(height)]
     np.testing.assert_array_equal(fitted, np.array(loop, np.float32))
 

@@ -9,7 +9,8 @@ from synthetic_library import make_samples
 
 from foveal.samples import encode_png
 from foveal_audit.bench import ModelBench
-from foveal_audit.judgement.pictures import CELLS, Pictures
+from foveal_audit.judgement.cells import GRIDS
+from foveal_audit.judgement.pictures import Pictures
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def pictures(tmp_path_factory):
 def test_readable_training_samples_are_looked_at(pictures):
     assert pictures.rows.tolist() == list(range(8))
     assert pictures.places(np.array([3, 8, 9])).tolist() == [3, -1, -1]
-    assert pictures.cells.shape == (8, CELLS, CELLS, 9)
+    assert pictures.cells.shape == (8, GRIDS[2].cells, GRIDS[2].cells, 9)
 
 
 def test_the_square_stands_out(pictures):

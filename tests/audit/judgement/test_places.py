@@ -32,16 +32,18 @@ def test_a_place_is_carried_over_in_proportion_and_stays_inside():
 
 @st.composite
 def placements(draw):
-    height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
-    y0, x0 = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
-    window = (y0, x0, draw(st.integers(y0 + 1, height)), draw(st.integers(x0 + 1, width)))
-    return Placed(0, window, (window,)), (height, width, 1)
+    axes = draw(st.integers(1, 3))
+    sides = [draw(st.integers(1, (40, 40, 12)[axes - 1])) for _ in range(axes)]
+    starts = [draw(st.integers(0, side - 1)) for side in sides]
+    ends = [draw(st.integers(start + 1, side)) for start, side in zip(starts, sides, strict=True)]
+    window = (*starts, *ends)
+    return Placed(0, window, (window,)), (*sides, 1)
 
 
 def is_alike_and_inside(found, window, shape):
-    y0, x0, y1, x1 = found
-    same = (y1 - y0, x1 - x0) == (window[2] - window[0], window[3] - window[1])
-    return same and 0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]
+    axes = len(shape) - 1
+    (low, high), (before, after) = ((np.array(box[:axes]), np.array(box[axes:])) for box in (found, window))
+    return (high - low == after - before).all() and (low >= 0).all() and (high <= shape[:axes]).all()
 
 
 @given(placements(), st.integers(0, 50))
@@ -56,9 +58,33 @@ def test_other_places_are_as_large_and_inside_and_at_the_border_where_asked(plac
     placed, shape = placement
     host, rng = np.zeros(shape, np.uint8), np.random.default_rng(seed)
     assert is_alike_and_inside(any_place(placed.window, host, rng), placed.window, shape)
-    y0, x0, y1, x1 = found = border_place(placed.window, host, rng)
+    found = border_place(placed.window, host, rng)
     assert is_alike_and_inside(found, placed.window, shape)
-    assert y0 == 0 or x0 == 0 or y1 == shape[0] or x1 == shape[1]
+    axes = len(shape) - 1
+    assert 0 in found[:axes] or any(np.equal(found[axes:], shape[:axes]))
+
+
+@given(placements(), st.integers(0, 50))
+def test_what_two_windows_share_is_what_a_count_finds(placement, seed):
+    (placed, shape), rng = placement, np.random.default_rng(seed)
+    other = any_place(placed.window, np.zeros(shape, np.uint8), rng)
+    covered = np.zeros(shape[:-1], int)
+    for window in (placed.window, other):
+        axes = len(window) // 2
+        covered[tuple(slice(*ends) for ends in zip(window[:axes], window[axes:], strict=True))] += 1
+    assert overlap(placed.window, other) == (covered == 2).sum()
+
+
+@pytest.mark.parametrize(
+    ("window", "shape", "host", "there"),
+    [
+        ((10, 20), (100, 2), (50, 2), (5, 10)),
+        ((95, 100), (100, 1), (3, 1), (2, 3)),
+        ((0, 4, 8, 4, 8, 12), (8, 16, 16, 1), (16, 16, 8, 1), (0, 4, 4, 8, 8, 6)),
+    ],
+)
+def test_places_of_traces_and_volumes_are_carried_over_in_proportion(window, shape, host, there):
+    assert same_place(window, shape, np.zeros(host)) == there
 
 
 def test_every_side_of_the_border_is_as_likely():

@@ -143,3 +143,42 @@ def test_rounding_stays_within_what_is_said(grade):
     sprite = make_sprite(pictures, 1, grade)
     sheet = np.asarray(Image.open(io.BytesIO(sprite.data))).astype(int)
     assert np.abs(sheet - pictures[0]).max() == sprite.deviation == grade // 2
+
+
+def traces(n=60, channels=2):
+    """Bumps that come earlier or later, of more or less height."""
+    rng = np.random.default_rng(0)
+    times = np.arange(64)
+    bumps = rng.uniform(0.2, 0.5, (n, 1)) * np.exp(-(((times - rng.uniform(24, 40, (n, 1))) / 4) ** 2))
+    return (0.3 + bumps[:, None] * np.linspace(1, 0.5, channels)[:, None]).astype(np.float32)
+
+
+def test_tiles_of_a_trace_are_its_values_a_row_for_each_channel():
+    own = fit_generator(traces(), kind="pca-gmm")
+    lattice = make_lattice(own, axes=2, steps=3)
+    told = lattice.as_json("fc1:7")
+    assert (told["lanes"], told["side"]) == (2, [2, 64])
+    sheet = np.asarray(Image.open(io.BytesIO(lattice.sprite.data)).convert("RGB"))
+    for number, z in enumerate(lattice.nodes.latents()):
+        y, x = 2 * (number // lattice.sprite.columns), 64 * (number % lattice.sprite.columns)
+        values = sheet[y : y + 2, x : x + 64, 0] / 255
+        np.testing.assert_allclose(values, own.decode(z[None])[0], atol=0.5 / 255 + 1e-6)
+
+
+def test_tiles_of_a_volume_are_its_slices():
+    rng = np.random.default_rng(0)
+    volumes = rng.uniform(0.2, 0.8, (40, 1, 1, 1, 1)) * np.ones((1, 1, 9, 10, 12)) + rng.normal(
+        0, 0.02, (40, 1, 9, 10, 12)
+    )
+    own = fit_generator(volumes.clip(0, 1), kind="pca-gmm")
+    lattice = make_lattice(own, axes=1, steps=3)
+    told = lattice.as_json("fc1:7")
+    assert "lanes" not in told
+    assert told["side"] == [10 + 2 + 9, 12 + 2 + 9]
+    sheet = np.asarray(Image.open(io.BytesIO(lattice.sprite.data)).convert("RGB"))
+    expected = as_pictures(own.decode(lattice.nodes.latents()[2:3]))[0]
+    np.testing.assert_array_equal(sheet[:21, 2 * 23 : 3 * 23], expected)
+
+
+def test_pictures_tell_of_no_lanes(lattice):
+    assert "lanes" not in lattice.as_json()

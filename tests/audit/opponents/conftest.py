@@ -8,7 +8,7 @@ import pytest
 from synthetic_library import make_samples
 
 from foveal_audit.opponents.looks import LOOKS
-from foveal_audit.opponents.seen import GRID, Seen
+from foveal_audit.opponents.seen import GRIDS, Seen
 from foveal_audit.windows import read_evidence
 
 
@@ -29,11 +29,11 @@ def make_seen():
     def make(sources, predicted=None, labels=None, **told):
         n = len(sources)
         blank = {
-            "maps": np.zeros((n, GRID, GRID), np.float32),
+            "maps": np.zeros((n, GRIDS[2], GRIDS[2]), np.float32),
             "features": np.zeros((n, 1), np.float32),
             "logits": np.zeros((n, 2)),
             "thumbs": np.zeros((n, 1, 32, 32), np.float32),
-            "looks": np.zeros((n, len(LOOKS))),
+            "looks": np.zeros((n, len(LOOKS[2]))),
         }
         return Seen(make_samples(sources, predicted, labels), np.arange(n), **(blank | told))
 

@@ -13,7 +13,7 @@ from foveal_audit.opponents.small_vae import latents
 
 
 def told(pixels):
-    return dict(zip(LOOKS, measure(pixels), strict=True))
+    return dict(zip(LOOKS[2], measure(pixels), strict=True))
 
 
 def test_properties_by_hand():
@@ -55,8 +55,8 @@ def test_the_score_by_hand():
 def test_the_tinted_samples_are_shown(make_seen):
     rng = np.random.default_rng(1)
     outcomes = np.repeat([0, 1], 60)
-    looks = rng.normal(size=(120, len(LOOKS)))
-    looks[:60, LOOKS.index("red")] += 6
+    looks = rng.normal(size=(120, len(LOOKS[2])))
+    looks[:60, LOOKS[2].index("red")] += 6
     seen = make_seen(["training"] * 120, outcomes, looks=looks)
     rows, score = max(properties.find(seen, 0), key=lambda one: one[1])
     assert score > 0.9

@@ -159,6 +159,6 @@ def test_sixteen_bits_are_measured_like_eight():
 
 def test_flat_pictures_give_finite_numbers():
     flat = batch(np.zeros((32, 48, 3)), np.ones((32, 48, 3)))
-    for family in FAMILIES.values():
+    for family in FAMILIES[2].values():
         for values in family(flat).values():
             assert np.isfinite(values).all()

@@ -20,7 +20,8 @@ from foveal_audit.properties.measuring import measure
 from foveal_audit.properties.profile import Profile
 from foveal_audit.properties.signs import covered, false_answers
 from foveal_audit.properties.splitting import Split
-from foveal_audit.properties.transfer import Roles, as_pixels, transfer
+from foveal_audit.properties.tiles import as_values
+from foveal_audit.properties.transfer import Roles, transfer
 
 SIDE, NUMBER = 48, 150
 SETTINGS = PropertySettings(pairs=48)
@@ -101,7 +102,7 @@ def test_windows_are_whole_pictures_that_can_be_looked_at(relied, found):
     samples, bench, _ = relied
     windows = found[0].windows
     assert {tuple(box) for box in windows.boxes.tolist()} == {(0, 0, SIDE, SIDE)}
-    np.testing.assert_array_equal(windows.pixels(3), bench.pixels(windows.owner[3]))
+    np.testing.assert_array_equal(windows.crop(3), bench.pixels(windows.owner[3]))
     assert windows.ids[0] == f"whole:{samples.sha256[windows.owner[0]][:24]}"
     assert (windows.activation > 0).all()
     assert windows.take(np.array([1, 2])).detail.shape == (2, 32, 32)
@@ -193,5 +194,5 @@ def test_a_profile_is_one_where_changed_pictures_differ_as_carriers_do():
 
 def test_shares_come_back_as_pixels_of_the_samples_own_bits():
     shares = np.array([[[-0.2], [0.5], [1.7]]], dtype=np.float32)
-    assert as_pixels(shares, np.zeros(1, np.uint8)).ravel().tolist() == [0, 128, 255]
-    assert as_pixels(shares, np.zeros(1, np.uint16)).ravel().tolist() == [0, 32768, 65535]
+    assert as_values(shares, np.zeros((1, 3, 1), np.uint8)).ravel().tolist() == [0, 128, 255]
+    assert as_values(shares, np.zeros((1, 3, 1), np.uint16)).ravel().tolist() == [0, 32768, 65535]

@@ -2,7 +2,7 @@
 import { get, make, say, typing } from "./ask.js";
 import { fill, picture } from "./tiles.js";
 
-const [TILE, BLOCK, AROUND, AT_ONCE, KEPT, PAUSE, LARGEST] = [116, 24, 3, 2, 120, 150, 4e6];
+const [TILE, BLOCK, TOGETHER, AROUND, AT_ONCE, KEPT, PAUSE, LARGEST] = [116, 24, 4, 3, 2, 120, 150, 4e6];
 const grid = document.getElementById("grid");
 const sheet = document.getElementById("sheet");
 const detail = document.getElementById("detail");
@@ -28,20 +28,33 @@ function wanted() {
 }
 
 function block(number) {
-  if (!blocks.has(number)) {
-    const now = version;
-    busy += 1;
-    const asked = get("/api/entries", { ...wanted(), start: number * BLOCK, count: BLOCK }).then((told) => {
-      if (now !== version) return;
-      blocks.set(number, told.entries);
-      if (told.total !== total) resize(told.total);
-      draw();
-    });
-    blocks.set(number, asked);
-    asked.catch((fault) => { if (now === version) { blocks.delete(number); say(fault.message); } })
-      .finally(() => { busy -= 1; work(); });
-  }
+  if (!blocks.has(number)) ask(number, 1);
   return blocks.get(number);
+}
+
+// Ask for blocks that follow each other, all in one: what a screen holds comes together.
+function ask(first, many) {
+  const now = version;
+  const numbers = [...Array(many).keys()].map((at) => first + at);
+  busy += 1;
+  const asked = get("/api/entries", { ...wanted(), start: first * BLOCK, count: many * BLOCK }).then((told) => {
+    if (now !== version) return;
+    numbers.forEach((number, at) => keep(number, told.entries.slice(at * BLOCK, (at + 1) * BLOCK)));
+    if (told.total !== total) resize(told.total);
+    draw();
+  });
+  for (const number of numbers) blocks.set(number, asked);
+  asked.catch((fault) => {
+    if (now !== version) return;
+    for (const number of numbers) blocks.delete(number);
+    say(fault.message);
+  }).finally(() => { busy -= 1; work(); });
+}
+
+// What lies behind the end is forgotten: there may be something when the library has grown.
+function keep(number, entries) {
+  if (entries.length || !number) blocks.set(number, entries);
+  else blocks.delete(number);
 }
 
 // Ask for blocks in this order, few at a time; what was wished for and is not seen any more is forgotten.
@@ -51,7 +64,12 @@ function wish(numbers) {
 }
 
 function work() {
-  while (busy < AT_ONCE && wishes.length) block(wishes.shift());
+  while (busy < AT_ONCE && wishes.length) {
+    const first = wishes.shift();
+    let many = 1;
+    while (many < TOGETHER && wishes[0] === first + many) many += wishes.splice(0, 1).length;
+    ask(first, many);
+  }
 }
 
 function resize(count) {
@@ -161,7 +179,7 @@ function anew() {
   chosen = 0;
   const given = new URLSearchParams(wanted());
   history.replaceState(null, "", `?${given}${location.hash}`);
-  block(0);
+  ask(0, TOGETHER);
 }
 
 for (const [name, value] of new URLSearchParams(location.search)) if (filters.elements[name]) filters.elements[name].value = value;
@@ -171,4 +189,4 @@ for (const input of [low, high]) input.addEventListener("change", () => { if (Nu
 smooth.addEventListener("change", () => { document.documentElement.dataset.smooth = smooth.checked ? "yes" : "no"; });
 grid.addEventListener("scroll", draw, { passive: true });
 new ResizeObserver(() => { resize(total); draw(); }).observe(grid);
-block(0);
+ask(0, TOGETHER);

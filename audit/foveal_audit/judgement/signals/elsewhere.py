@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from foveal_audit.judgement.pictures import CELLS, Pictures
+from foveal_audit.judgement.pictures import Pictures
 from foveal_audit.judgement.signals.nulls import Signal, superiority, those
 from foveal_audit.judgement.signals.objects import togetherness
 from foveal_audit.judgement.signals.question import Question, extents
@@ -30,7 +30,7 @@ def _own_masks(
     seen = np.flatnonzero(places >= 0)
     masks = pictures.masks(extents(windows.take(seen), asked.around.samples), margin)
     shown, first = np.unique(places[seen], return_index=True)
-    merged = np.zeros((len(shown), CELLS, CELLS), dtype=bool)
+    merged = np.zeros((len(shown), *pictures.cells_of), dtype=bool)
     np.logical_or.at(merged, np.searchsorted(shown, places[seen]), masks)
     return shown, merged, asked.centres[seen][first]
 
@@ -58,7 +58,7 @@ def salience_elsewhere(asked: Question) -> Signal | None:
 
 
 def _peak(salience: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.asarray(np.where(masks, 0, salience).max(axis=(1, 2)), dtype=np.float64)
+    return np.asarray(np.where(masks, 0, salience).reshape(len(salience), -1).max(axis=1), dtype=np.float64)
 
 
 def moves_with_salience(asked: Question) -> Signal | None:
@@ -67,8 +67,8 @@ def moves_with_salience(asked: Question) -> Signal | None:
     if len(shown) < _TAUGHT:
         return None
     hidden = np.where(masks, 0, asked.pictures.salience[shown]).reshape(len(shown), -1)
-    cell = hidden.argmax(axis=1)
-    anchors = (np.stack([cell // CELLS, cell % CELLS], axis=1) + 0.5) / CELLS
+    cells = asked.pictures.cells_of
+    anchors = (np.stack(np.unravel_index(hidden.argmax(axis=1), cells), axis=1) + 0.5) / cells[0]
     return togetherness(centres, anchors, asked.chance("moves_with_salience"))
 
 
@@ -109,7 +109,7 @@ def recognised_without(asked: Question) -> Signal | None:
 
 
 def _whole(pictures: Pictures) -> NDArray[np.float64]:
-    nothing = np.zeros((len(pictures.rows), CELLS, CELLS), dtype=bool)
+    nothing = np.zeros((len(pictures.rows), *pictures.cells_of), dtype=bool)
     return _histogram(pictures, np.arange(len(pictures.rows)), nothing)
 
 
@@ -119,7 +119,7 @@ def _histogram(
     """Count the kinds of the cells that are not hidden, square-rooted and scaled to unit length."""
     words = pictures.words[places]
     kinds = int(pictures.words.max()) + 1
-    numbers = words + kinds * np.arange(len(places))[:, None, None]
+    numbers = words + kinds * np.arange(len(places)).reshape(-1, *[1] * (words.ndim - 1))
     counts = np.bincount(numbers[~masks], minlength=kinds * len(places)).reshape(len(places), kinds)
     return np.asarray(np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)))
 

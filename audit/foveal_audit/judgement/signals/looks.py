@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foveal_audit.judgement.signals.nulls import Signal, superiority, those
 from foveal_audit.judgement.signals.question import Question
+from foveal_audit.spans import FULL, Span
 from foveal_audit.windows import Windows
 
 #: Levels of a colour that count as the same, slope of a stroke, and degrees around upright that count as
@@ -18,30 +19,31 @@ from foveal_audit.windows import Windows
 _LEVELS, _STROKE, _UPRIGHT = 24, 0.12, 8.0
 
 _SMALLEST = 4
-_NOTHING: NDArray[np.float32] = np.zeros((1, 4, 4), dtype=np.float32)
+#: Channels of a trace that are looked at, evenly spaced: each by itself, as they are no colours.
+_LEADS = 8
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A crop (C, h, w) in 0 to 1, and what several looks need of it."""
+    """A crop (C, *s) in 0 to 1, and what several looks need of it."""
 
     crop: NDArray[np.float32]
 
     @cached_property
     def grey(self) -> NDArray[np.float32]:
-        """Its brightness (h, w)."""
+        """Its brightness (*s)."""
         return np.asarray(self.crop.mean(axis=0))
 
     @cached_property
-    def slopes(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """How far its brightness rises downwards and to the right, (h, w) each."""
-        down, right = map(np.asarray, np.gradient(self.grey))
-        return down, right
+    def slopes(self) -> tuple[NDArray[np.float32], ...]:
+        """How far its brightness rises along each axis (downwards and to the right), (*s) each."""
+        found = np.gradient(self.grey)
+        return tuple(map(np.asarray, found if self.grey.ndim > 1 else [found]))
 
     @cached_property
     def strength(self) -> NDArray[np.float32]:
-        """How steep it is, (h, w)."""
-        return np.asarray(np.hypot(*self.slopes))
+        """How steep it is, (*s)."""
+        return np.asarray(reduce(np.hypot, self.slopes) if self.grey.ndim > 1 else np.abs(self.slopes[0]))
 
 
 #: One number per crop.
@@ -50,14 +52,18 @@ Look = Callable[[Drawn], float]
 
 def flatness(one: Drawn) -> float:
     """Share of neighbouring pixels of one and the same colour."""
-    same = [(np.abs(np.diff(one.crop, axis=axis)) < 1.5 / 255).all(axis=0).mean() for axis in (1, 2)]
+    same = [
+        (np.abs(np.diff(one.crop, axis=axis)) < 1.5 / 255).all(axis=0).mean()
+        for axis in range(1, one.crop.ndim)
+    ]
     return float(np.mean(same))
 
 
 def fewness(one: Drawn) -> float:
     """Share of the pixels that have one of the four commonest colours."""
     levels = np.round(one.crop[:3] * (_LEVELS - 1)).astype(np.int64)
-    numbers = (levels * _LEVELS ** np.arange(len(levels))[:, None, None]).sum(axis=0)
+    powers = _LEVELS ** np.arange(len(levels)).reshape(-1, *[1] * (levels.ndim - 1))
+    numbers = (levels * powers).sum(axis=0)
     counts = np.unique(numbers, return_counts=True)[1]
     return float(np.sort(counts)[-4:].sum() / numbers.size)
 
@@ -73,16 +79,22 @@ def strokes(one: Drawn) -> float:
 
 
 def uprightness(one: Drawn) -> float:
-    """Share of the slopes that are level or upright."""
-    turn = np.degrees(np.arctan2(*one.slopes)) % 90
-    upright = np.minimum(turn, 90 - turn) <= _UPRIGHT
+    """Share of the slopes that go along an axis: edges that are level or upright."""
+    if len(one.slopes) == 2:
+        turn = np.degrees(np.arctan2(*one.slopes)) % 90
+        upright = np.minimum(turn, 90 - turn) <= _UPRIGHT
+    else:
+        upright = np.max(np.abs(one.slopes), axis=0) >= np.cos(np.radians(_UPRIGHT)) * one.strength
     return float(one.strength[upright].sum() / max(float(one.strength.sum()), 1e-6))
 
 
 def sharpness(one: Drawn) -> float:
     """Energy of the finest differences beside that of all contrast."""
-    grey = one.grey
-    fine = 4 * grey[1:-1, 1:-1] - grey[:-2, 1:-1] - grey[2:, 1:-1] - grey[1:-1, :-2] - grey[1:-1, 2:]
+    grey, inner = one.grey, (slice(1, -1),) * one.grey.ndim
+    fine = 2 * grey.ndim * grey[inner]
+    for axis in range(grey.ndim):
+        for beside in (slice(None, -2), slice(2, None)):
+            fine = fine - grey[(*inner[:axis], beside, *inner[axis + 1 :])]
     return float((fine**2).mean() / max(float(grey.var()), 1e-4))
 
 
@@ -110,17 +122,38 @@ LOOKS: Mapping[str, Look] = {
 }
 
 
-def crops_of(windows: Windows) -> list[NDArray[np.float32]]:
-    """Decode crops at their own size, float32 (C, h, w) in 0 to 1."""
-    pixels = [windows.pixels(row) for row in range(len(windows))]
-    return [np.moveaxis(one, 2, 0).astype(np.float32) / np.float32(np.iinfo(one.dtype).max) for one in pixels]
+#: What is no look of a trace: its slopes have a sign and no direction.
+_NOT_OF_TRACES = frozenset({"uprightness"})
 
 
-def described(windows: Windows) -> NDArray[np.float64]:
+def looks_of(axes: int) -> Mapping[str, Look]:
+    """Give the looks that crops of some number of axes have."""
+    return {name: look for name, look in LOOKS.items() if axes > 1 or name not in _NOT_OF_TRACES}
+
+
+def crops_of(windows: Windows, span: Span) -> list[NDArray[np.float32]]:
+    """Decode crops at their own size, float32 (C, *s) in 0 to 1."""
+    return [np.moveaxis(span.shares(windows.crop(row)), -1, 0) for row in range(len(windows))]
+
+
+def described(windows: Windows, span: Span = FULL) -> NDArray[np.float64]:
     """Describe windows by all looks, (n, looks); crops of fewer than 4 pixels look like nothing at all."""
-    crops = [Drawn(crop if min(crop.shape[1:]) >= _SMALLEST else _NOTHING) for crop in crops_of(windows)]
-    rows = [[look(crop) for look in LOOKS.values()] for crop in crops]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(LOOKS))
+    own = looks_of(windows.axes).values()
+    rows = [
+        np.mean([[look(part) for look in own] for part in _looked_at(crop)], axis=0)
+        for crop in crops_of(windows, span)
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(own))
+
+
+def _looked_at(crop: NDArray[np.float32]) -> list[Drawn]:
+    """Give a crop as it is looked at: whole, or of a trace some channels one by one."""
+    if min(crop.shape[1:]) < _SMALLEST:
+        return [Drawn(np.zeros((1, *[_SMALLEST] * (crop.ndim - 1)), dtype=np.float32))]
+    if crop.ndim > 2:
+        return [Drawn(crop)]
+    leads = np.unique(np.linspace(0, len(crop) - 1, min(_LEADS, len(crop))).astype(np.int64))
+    return [Drawn(crop[lead : lead + 1]) for lead in leads]
 
 
 def looks(asked: Question) -> dict[str, Signal]:
@@ -130,6 +163,10 @@ def looks(asked: Question) -> dict[str, Signal]:
     -------
     0 to 1 each, .5 = as others; higher: rather drawn than seen.
     """
-    own, other = described(asked.closely), asked.of_pool("looks", described)
-    ranked = {f"drawn_{name}": superiority(own[:, k], other[:, k]) for k, name in enumerate(LOOKS)}
+    # Own crops and others are seen on one scale: that of all training windows.
+    around = asked.around.windows
+    span = (asked.windows if around is None else around).span
+    own, other = described(asked.closely, span), asked.of_pool("looks", partial(described, span=span))
+    names = looks_of(asked.windows.axes)
+    ranked = {f"drawn_{name}": superiority(own[:, k], other[:, k]) for k, name in enumerate(names)}
     return those(**ranked)

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from foveal.crops import inside
 from foveal_audit.judgement.signals.nulls import PERMUTATIONS, Signal, exceedance, superiority, those
 from foveal_audit.judgement.signals.question import Question
 from foveal_audit.windows import Samples, Windows
@@ -34,16 +35,16 @@ def _outside(heat: NDArray[np.float32], box: NDArray[np.int64], regions: NDArray
     """Integrate a window's raw map, positive parts alone, over what no region covers."""
     if regions is None or not len(regions):
         return float("nan")
-    height, width = int(box[2] - box[0]), int(box[3] - box[1])
-    inside = np.zeros((height, width), dtype=bool)
-    for y0, x0, y1, x1 in np.asarray(regions) - np.tile(box[:2], 2):
-        inside[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
-    grid = np.maximum(heat.reshape(heat.shape[-2:]) if heat.ndim >= 2 else np.ones((1, 1)), 0)
-    rows = np.arange(height) * grid.shape[0] // height
-    columns = np.arange(width) * grid.shape[1] // width
-    weight = grid[rows][:, columns]
+    axes = len(box) // 2
+    covered = np.zeros(tuple((box[axes:] - box[:axes]).tolist()), dtype=bool)
+    for region in np.maximum(np.asarray(regions) - np.tile(box[:axes], 2), 0).tolist():
+        covered[inside(tuple(region))] = True
+    grid = heat.reshape(heat.shape[-axes:]) if heat.ndim >= axes else np.ones((1,) * axes)
+    weight = np.maximum(grid, 0)
+    for axis, side in enumerate(covered.shape):
+        weight = weight.take(np.arange(side) * weight.shape[axis] // side, axis=axis)
     total = float(weight.sum())
-    return float(weight[~inside].sum() / total) if total > 0 else float((~inside).mean())
+    return float(weight[~covered].sum() / total) if total > 0 else float((~covered).mean())
 
 
 def outside_object(asked: Question) -> Signal | None:
@@ -72,13 +73,14 @@ def togetherness(
     Parameters
     ----------
     centres, anchors
-        (n, 2) as shares of height and width: of the facet, and of what it may belong to, in each picture.
+        (n, axes) as shares of the sample's sides: of the facet, and of what it may belong to, in each
+        picture.
     rng
         Draws the null: anchors taken from other pictures.
 
     Returns
     -------
-    Correlation of how far both are off their usual places, both axes together: 1 = one moves as the other
+    Correlation of how far both are off their usual places, all axes together: 1 = one moves as the other
     does, 0 = not tied to it. None where fewer than 15 pictures show both, or where the anchors hardly move,
     so that nothing can be seen to move with them. The p-value says how often chance ties them as closely.
     """
@@ -110,7 +112,8 @@ def moves_with_roi(asked: Question) -> Signal | None:
     if not known:
         return None
     rows = np.array([row for row, _, _ in known])
-    middles = [(own[:, :2] + own[:, 2:]).mean(axis=0) / 2 / shape[:2] for _, own, shape in known]
+    axes = asked.windows.axes
+    middles = [(own[:, :axes] + own[:, axes:]).mean(axis=0) / 2 / shape[:axes] for _, own, shape in known]
     return togetherness(asked.centres[rows], np.array(middles), asked.chance("moves_with_roi"))
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from foveal_audit.judgement.signals.nulls import PERMUTATIONS, Signal, exceedance
 
-_GRID = 8
+#: Cells along each axis, by the number of axes; and how deep the frame is, and what is near, as shares.
+_GRIDS: Mapping[int, int] = {1: 32, 2: 8, 3: 4}
 _FRAME, _NEAR = 0.08, 0.1
 
 
 def _entropy(cells: NDArray[np.int64]) -> float:
-    counts = np.bincount(cells, minlength=_GRID**2)
+    counts = np.bincount(cells)
     shares = counts[counts > 0] / len(cells)
     return float(-(shares * np.log(shares)).sum())
 
 
 def _cells(centres: NDArray[np.float64]) -> NDArray[np.int64]:
     """Say in which cell of a coarse grid each centre lies."""
-    cells = np.minimum((centres * _GRID).astype(np.int64), _GRID - 1)
-    return np.asarray(cells[:, 0] * _GRID + cells[:, 1])
+    axes = centres.shape[1]
+    grid = _GRIDS[axes]
+    cells = np.minimum((centres * grid).astype(np.int64), grid - 1)
+    return np.asarray(cells @ grid ** np.arange(axes)[::-1])
 
 
 def position_lock(
@@ -31,7 +36,7 @@ def position_lock(
     Parameters
     ----------
     centres
-        Window centres (n, 2) as shares of the sample's height and width, 0 to 1.
+        Window centres (n, axes) as shares of the sample's sides, 0 to 1.
     pool
         The same for the windows of all facets: what the model looks at anyway.
     rng
@@ -56,7 +61,7 @@ def corner_lock(centres: NDArray[np.float64], pool: NDArray[np.float64], rng: np
     """Say how much more fixed in place a facet is than windows in general, mirrored places being one.
 
     Parameters and range as :func:`position_lock`, which it joins for marks that any of four corners may
-    carry: centres are folded into one quadrant before they are counted.
+    carry: centres are folded into one corner before they are counted.
     """
     return position_lock(_folded(centres), _folded(pool), rng)
 
@@ -66,21 +71,21 @@ def _folded(centres: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def off_centre(centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the distance of each centre (n, 2) from the middle of its picture, 0 to .71."""
+    """Give the distance of each centre (n, axes) from the middle of its sample, 0 to .71 in a picture."""
     return np.asarray(np.linalg.norm(centres - 0.5, axis=1))
 
 
 def in_frame(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the share of each box (n, 4), in shares of the picture, that lies in its outer 8 %, 0 to 1."""
-    inner = np.concatenate([np.maximum(boxes[:, :2], _FRAME), np.minimum(boxes[:, 2:], 1 - _FRAME)], axis=1)
-    inside = np.prod(np.maximum(inner[:, 2:] - inner[:, :2], 0), axis=1)
-    return np.asarray(1 - inside / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+    """Give the share of each box (n, 2 axes), in shares of the sample, that lies in its outer 8 %, 0 to 1."""
+    low, high = np.split(boxes, 2, axis=1)
+    inside = np.prod(np.maximum(np.minimum(high, 1 - _FRAME) - np.maximum(low, _FRAME), 0), axis=1)
+    return np.asarray(1 - inside / np.prod(high - low, axis=1))
 
 
 def crowding(
     centres: NDArray[np.float64], pool: NDArray[np.float64], *, own: bool = False
 ) -> NDArray[np.float64]:
-    """Say how many of the pool's centres (m, 2) lie near each centre (n, 2), as shares of the pool.
+    """Say how many of the pool's centres (m, axes) lie near each centre (n, axes), as shares of the pool.
 
     Near is a normal kernel of a tenth of the picture. With ``own`` the centres are the pool's, and none
     counts for itself.

@@ -31,7 +31,7 @@ class Question:
     around
         The windows and samples of the library.
     bench
-        Reads the samples' pixels.
+        Reads the samples.
     seed
         Source of chance, the facet's own.
     everywhere
@@ -71,7 +71,7 @@ class Question:
 
     @cached_property
     def centres(self) -> NDArray[np.float64]:
-        """Where the facet's windows lie, as shares of height and width, (n, 2)."""
+        """Where the facet's windows lie, as shares of the sample's sides, (n, axes)."""
         return self.windows.centres(self.around.samples)
 
     @cached_property
@@ -127,9 +127,8 @@ class Question:
 
 
 def extents(windows: Windows, samples: Samples) -> NDArray[np.float64]:
-    """Give windows as shares of their sample's height and width, (n, 4)."""
-    sizes = np.array([samples.shapes[owner][:2] for owner in windows.owner], dtype=np.float64)
-    return np.asarray(windows.boxes / np.tile(sizes.reshape(-1, 2), 2))
+    """Give windows as shares of their sample's sides, (n, 2 axes)."""
+    return np.asarray(windows.boxes / np.tile(windows.sides(samples), 2))
 
 
 def _some(windows: Windows, most: int, rng: np.random.Generator) -> Windows:
@@ -139,7 +138,8 @@ def _some(windows: Windows, most: int, rng: np.random.Generator) -> Windows:
 
 
 def _shared(boxes: NDArray[np.int64], box: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give the share of each box (n, 4) that another one (4,) covers."""
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    """Give the share of each box (n, 2 axes) that another one covers."""
+    axes = len(box) // 2
+    low, high = np.maximum(boxes[:, :axes], box[:axes]), np.minimum(boxes[:, axes:], box[axes:])
+    area = np.prod(boxes[:, axes:] - boxes[:, :axes], axis=1)
     return np.asarray(np.prod(np.maximum(high - low, 0), axis=1) / np.maximum(area, 1))

@@ -19,11 +19,13 @@ _STEP = 2
 def colour(batch: Batch) -> Mapping[str, Floats]:
     """Measure brightness (0 to 1) and, with several channels, each channel's distance from it (-1 to 1)."""
     found = {"brightness": _middle(batch.tiles)}
-    channels = batch.pictures.shape[3]
+    channels = batch.pictures.shape[-1]
     for number in range(channels if channels > 1 else 0):
         found[f"channel {number}"] = _middle(batch.tiles_of(batch.pictures[..., number] - batch.luma))
     return found
 
 
 def _middle(tiles: Floats) -> Floats:
-    return np.asarray(np.median(tiles[:, :, ::_STEP, ::_STEP], axis=(2, 3)), dtype=np.float32)
+    inside = tuple(range(2, tiles.ndim))
+    some = tiles[(slice(None), slice(None), *(slice(None, None, _STEP) for _ in inside))]
+    return np.asarray(np.median(some, axis=inside), dtype=np.float32)

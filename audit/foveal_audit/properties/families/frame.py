@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 
@@ -15,23 +16,27 @@ _SIDE = 96
 
 
 def frame(batch: Batch) -> Mapping[str, Floats]:
-    """Measure the median brightness of four corners, and of four sides, less that of the inside, -1 to 1."""
-    luma = batch.luma[:, :: max(1, batch.luma.shape[1] // _SIDE), :: max(1, batch.luma.shape[2] // _SIDE)]
+    """Measure the median brightness of the corners, and of the sides, less that of the inside, -1 to 1."""
+    every = slice(None)
+    luma = batch.luma[(every, *(slice(None, None, max(1, side // _SIDE)) for side in batch.luma.shape[1:]))]
     rim, corner = (_depths(luma.shape[1:], share) for share in (_RIM, _CORNER))
-    inside = _middle(luma[:, corner[0] : -corner[0], corner[1] : -corner[1]])
+    inside = _middle(luma[(every, *(slice(depth, -depth) for depth in corner))])
     ends = [[slice(None, depth), slice(-depth, None)] for depth in corner]
-    corners = [luma[:, rows, columns] for rows in ends[0] for columns in ends[1]]
-    sides = [luma[:, : rim[0]], luma[:, -rim[0] :], luma[:, :, : rim[1]], luma[:, :, -rim[1] :]]
+    corners = [luma[(every, *place)] for place in product(*ends)]
+    sides = [
+        luma[(every,) * (1 + axis) + (end,)]
+        for axis, depth in enumerate(rim)
+        for end in (slice(None, depth), slice(-depth, None))
+    ]
     return {"corners": _against(corners, inside), "rim": _against(sides, inside)}
 
 
-def _depths(shape: tuple[int, ...], share: float) -> tuple[int, int]:
-    height, width = (max(2, round(share * side)) for side in shape)
-    return height, width
+def _depths(shape: tuple[int, ...], share: float) -> tuple[int, ...]:
+    return tuple(max(2, round(share * side)) for side in shape)
 
 
 def _middle(values: Floats) -> Floats:
-    return np.asarray(np.median(values, axis=(1, 2)), dtype=np.float32)
+    return np.asarray(np.median(values, axis=tuple(range(1, values.ndim))), dtype=np.float32)
 
 
 def _against(parts: list[Floats], inside: Floats) -> Floats:

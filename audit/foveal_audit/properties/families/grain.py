@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 
@@ -26,17 +27,32 @@ def grain(batch: Batch) -> Mapping[str, Floats]:
 
 
 def _mask(tiles: Floats) -> Floats:
-    """Answer to [[1, -2, 1], [-2, 4, -2], [1, -2, 1]], scaled to the noise's standard deviation."""
-    rows = tiles[:, :, 2:] - 2 * tiles[:, :, 1:-1] + tiles[:, :, :-2]
-    both = rows[..., 2:] - 2 * rows[..., 1:-1] + rows[..., :-2]
-    return np.asarray(np.abs(both) / np.float32(6 * 0.6745))
+    """Answer to (1, -2, 1) along every axis, scaled to the noise's standard deviation.
+
+    Of a picture to [[1, -2, 1], [-2, 4, -2], [1, -2, 1]].
+    """
+    axes = tiles.ndim - 2
+    for axis in range(2, tiles.ndim):
+        before = (slice(None),) * axis
+        tiles = (
+            tiles[(*before, slice(2, None))]
+            - 2 * tiles[(*before, slice(1, -1))]
+            + tiles[(*before, slice(-2))]
+        )
+    return np.asarray(np.abs(tiles) / np.float32(6 ** (axes / 2) * 0.6745))
 
 
 def _difference(tiles: Floats, step: int) -> Floats:
-    down = tiles[:, :, step:, :-step] - tiles[:, :, :-step, :-step]
-    right = tiles[:, :, :-step, step:] - tiles[:, :, :-step, :-step]
-    return _middle(np.sqrt(down**2 + right**2))
+    """Give the median length of the difference to the places one step further along each axis."""
+    axes = tiles.ndim - 2
+    here = (slice(None), slice(None), *(slice(-step),) * axes)
+    squares = [
+        (tiles[(*here[: 2 + axis], slice(step, None), *here[3 + axis :])] - tiles[here]) ** 2
+        for axis in range(axes)
+    ]
+    return _middle(np.sqrt(reduce(np.add, squares)))
 
 
 def _middle(values: Floats) -> Floats:
-    return np.asarray(np.log(np.median(values, axis=(2, 3)) + _FLOOR), dtype=np.float32)
+    inside = tuple(range(2, values.ndim))
+    return np.asarray(np.log(np.median(values, axis=inside) + _FLOOR), dtype=np.float32)
