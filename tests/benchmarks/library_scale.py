@@ -2,7 +2,7 @@
 
     python tests/benchmarks/library_scale.py                                  # 20,000 entries, seconds
     python tests/benchmarks/library_scale.py --entries 1000000 --neighbours   # as in the documentation
-    python tests/benchmarks/library_scale.py --keep /var/tmp/scale            # made once, asked again
+    python tests/benchmarks/library_scale.py --keep FOLDER            # made once, asked again
 
 The library lies in a database and a folder of this machine. Half of the entries have a contribution vector,
 the other half are compared by what their crops look like. Times are seconds of the clock, with those of the

@@ -3,7 +3,8 @@
     python tests/benchmarks/report_size.py [--features 16] [--side 32] [--channels 1 3]
 
 Each generator is learned from 160 made-up crops in a second or so; its lattice, the page and the PDF
-are what is measured, in CPU seconds. One finding in four is suspected, the rest are other facets.
+are what is measured, in CPU seconds. One finding in four is suspected, the rest are other facets; a finding
+shows two whole pictures as large as the report takes them, with grain that does not pack.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +24,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "audit"))
 from conftest import audit_result
 from toy_frames import blobs
 
-from foveal_audit.bundle.evidence import AuditResult, FacetEvidence
+from foveal_audit.bundle.evidence import AuditResult, FacetEvidence, WholeSample
 from foveal_audit.bundle.identity import make_id
-from foveal_audit.bundle.schema import Findings
+from foveal_audit.bundle.schema import EntryRef, Findings
 from foveal_audit.generators import Learned, fresh_crops, learn_generator, nearest_crops
 from foveal_audit.lattice import make_lattice
 from foveal_audit.report.page import render_page
 from foveal_audit.report.pdf import render_pdf
+from foveal_audit.whole_samples import LONGEST, SHOWN
 
 #: What the report must keep to with 16 features.
 MOST_BYTES, MOST_SECONDS = 25_000_000, 60.0
@@ -45,6 +48,15 @@ def enlarged(side: int, channels: int, seed: int) -> np.ndarray:
 def pictures(crops: np.ndarray) -> list[np.ndarray]:
     """Turn crops (n, C, h, w) into 8 bits."""
     return list((crops.transpose(0, 2, 3, 1) * 255).round().astype(np.uint8))
+
+
+def wholes(refs: Sequence[EntryRef], channels: int, seed: int) -> list[WholeSample]:
+    """Draw the whole samples of the first crops."""
+    shape = (SHOWN, LONGEST, LONGEST, channels)
+    grain = np.random.default_rng(seed).integers(60, 190, shape, np.uint8)
+    full = np.repeat(grain, 3 // channels, axis=3)
+    frame = (0.1, 0.6, 0.3, 0.8)
+    return [WholeSample(one, frame, ref) for one, ref in zip(full, refs, strict=False)]
 
 
 def facet(base: FacetEvidence, number: int, learned: Learned) -> tuple[FacetEvidence, float]:
@@ -67,6 +79,7 @@ def facet(base: FacetEvidence, number: int, learned: Learned) -> tuple[FacetEvid
         nearest=pictures(learned.originals[nearest_crops(made, learned.crops)[0]]),
         card=learned.card,
         lattice=lattice,
+        whole=wholes(base.refs, learned.originals.shape[1], number) if verdict == "suspected" else (),
     )
     return own, taken
 

@@ -137,7 +137,9 @@ def served(exhibits, guard):
     """Serve on a free port as the command does; gives the address."""
     listener = socket.socket(proto=socket.IPPROTO_TCP)  # else TCP_NODELAY is off, and answers wait 40 ms
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(make_app(exhibits, guard), log_level="warning", lifespan="off"))
+    app = make_app(exhibits, guard)
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

@@ -75,7 +75,8 @@ def running(application):
     with socket.socket(proto=socket.IPPROTO_TCP) as door:
         door.bind(("127.0.0.1", 0))
         port = door.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
+        config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=5)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
         thread.start()
         while not server.started:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foveal.samples import encode_png
+from foveal.samples.arrays import encode_crop
 from foveal_audit.windows import Samples, Windows
 
 
@@ -33,16 +33,18 @@ def _sha256(origin):
 
 
 def make_windows(crops, owner=None, boxes=None, vectors=None, activation=None, layer="conv"):
-    """Make windows from crops (h, w, C), one sample each unless told otherwise."""
-    number = len(crops)
+    """Make windows from crops (*s, C), one sample each unless told otherwise."""
+    number, axes = len(crops), crops[0].ndim - 1 if len(crops) else 2
     objects = np.empty((2, number), dtype=object)
     for n, crop in enumerate(crops):
-        objects[0, n] = encode_png(crop)
-        objects[1, n] = np.full((2, 2), n, dtype=np.float32)
+        objects[0, n] = encode_crop(crop)
+        objects[1, n] = np.full((2,) * axes, n, dtype=np.float32)
     return Windows(
         ids=np.array([f"e{n:04}" for n in range(number)]),
         owner=np.arange(number) if owner is None else np.asarray(owner, dtype=np.int64),
-        boxes=np.tile([8, 8, 24, 24], (number, 1)) if boxes is None else np.asarray(boxes, dtype=np.int64),
+        boxes=np.tile([8] * axes + [24] * axes, (number, 1))
+        if boxes is None
+        else np.asarray(boxes, dtype=np.int64),
         activation=np.ones(number) if activation is None else np.asarray(activation, dtype=np.float64),
         share=np.ones(number),
         crops=objects[0],

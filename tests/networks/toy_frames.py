@@ -44,6 +44,16 @@ def learned(channels=1) -> Learned:
     return learn_generator(blobs(160, channels=channels), steps=40)
 
 
+@lru_cache(maxsize=1)
+def learned_traces() -> Learned:
+    """Learn the generator of bumps that come earlier or later, of more or less height, in two channels."""
+    rng = np.random.default_rng(0)
+    times = np.arange(64)
+    bumps = rng.uniform(0.2, 0.5, (120, 1)) * np.exp(-(((times - rng.uniform(24, 40, (120, 1))) / 4) ** 2))
+    traces = 0.3 + bumps[:, None] * np.linspace(1, 0.5, 2)[:, None] + rng.normal(0, 0.01, (120, 2, 64))
+    return learn_generator(traces.clip(0, 1), kind="pca-gmm", max_shift=0)
+
+
 def real_crops(found: Learned) -> RealCrops:
     """Give what it was learned from; the samples' names are hostile."""
     names = [f"site <b>{row}</b>\n/x.png" for row in range(len(found.crops))]
