@@ -24,6 +24,7 @@ from foveal.samples.keeping import kept_values
 from foveal.samples.kinds import read_any
 from foveal.samples.values import Values, axes_of
 from foveal_audit.holding import held, share_of
+from foveal_audit.layouts import Arrangement
 from foveal_audit.spans import Span, span_of
 from foveal_audit.units.unit import Unit
 from foveal_audit.windows import Samples
@@ -146,6 +147,7 @@ class ModelBench:
         self._open = reader_of(model)
         self.readable = find_readable(samples) if readable is None else readable
         self._hides_text = model.config.keep.hides_text
+        self._arrange = Arrangement(model.module)
         self._spreads: dict[tuple[int, ...], NDArray[np.float64]] = {}
         self._read = lru_cache(maxsize=_number_kept(samples))(self._decode)
 
@@ -167,7 +169,7 @@ class ModelBench:
         for stop in range(1, len(tensors) + 1):
             full = stop - start == _BATCH or stop == len(tensors)
             if full or tensors[stop].shape != tensors[start].shape:
-                yield slice(start, stop), torch.stack(tensors[start:stop])
+                yield slice(start, stop), self._arrange(torch.stack(tensors[start:stop]))
                 start = stop
 
     def logits(self, samples: Sequence[Values]) -> NDArray[np.float64]:

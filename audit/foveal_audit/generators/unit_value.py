@@ -14,6 +14,7 @@ from foveal.capture.layers import find_layer
 from foveal.features import CLASS
 from foveal.samples.values import Values
 from foveal_audit.bench import spacing_of
+from foveal_audit.layouts import Arrangement
 from foveal_audit.units.unit import Unit
 
 from .pasting import Measure
@@ -34,11 +35,12 @@ def unit_measure(model: AuditedModel, outcome: int, unit: Unit | None = None) ->
         A node gives its own value, the largest where it has many places. A unit that lives in windows only,
         and no unit, gives what it is there for: the logit of the class minus the mean of all.
     """
+    arrange = Arrangement(model.module)
 
     def measure(samples: Sequence[Values]) -> NDArray[np.float64]:
         inputs = [model.transform(values, "", spacing_of(values)) for values in samples]
         with torch.no_grad():
-            parts = [_values(model, batch, outcome, unit) for batch in _batches(inputs)]
+            parts = [_values(model, arrange(batch), outcome, unit) for batch in _batches(inputs)]
         return np.asarray(torch.cat(parts).double().numpy())
 
     return measure

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-#: The fastest layout by the number of axes of a batch: 1.8 times faster on a CPU.
-_LAYOUTS = {4: torch.channels_last}
+from foveal_audit.layouts import FASTEST
 
 
 def _identity(batch: torch.Tensor) -> torch.Tensor:
@@ -51,7 +50,7 @@ def train_classifier(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        layout = _LAYOUTS.get(images.ndim, torch.contiguous_format)
+        layout = FASTEST.get(images.ndim, torch.contiguous_format)
         network = _laid_out(make(), layout)
         x = torch.from_numpy(images).contiguous(memory_format=layout)
         y = torch.from_numpy(labels)
