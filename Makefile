@@ -14,7 +14,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 536870912
 # Our own modules are compiled once as well, not by every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup peers demo test check test-full bench clean
+.PHONY: help setup peers demo test check style types test-full bench clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*##/\1:/p' Makefile
@@ -39,16 +39,23 @@ demo: $(INSTALLED)  ## Run the whole main job on a made-up study: make demo ARGS
 	@echo "== Running the demo: foveal demo $(ARGS)"
 	@$(BIN)/foveal demo $(ARGS)
 
-check: $(INSTALLED)  ## Check style, types and the arrows between the packages.
-	@echo "== Checking style, types and imports"
-	@$(BIN)/mypy --no-error-summary & types=$$!; \
-		$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && \
-		{ $(BIN)/lint-imports >.lint-imports.log || { cat .lint-imports.log; false; }; }; style=$$?; \
-		wait $$types && exit $$style
+check: style types  ## Check style, types and the arrows between the packages.
 
-test: check  ## Run all checks and tests; slow ones too, on JOBS processes.
-	@echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples are skipped})"
-	@$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not full"
+style: $(INSTALLED)
+	@echo "== Checking style and imports"
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && \
+		{ $(BIN)/lint-imports >.lint-imports.log || { cat .lint-imports.log; false; }; }
+
+types: $(INSTALLED)
+	@echo "== Checking types"
+	@$(BIN)/mypy --no-error-summary
+
+# Types are checked beside the tests: a minute on one core that the tests would not use.
+test: style  ## Run all checks and tests; slow ones too, on JOBS processes.
+	@$(MAKE) --no-print-directory types & types=$$!; \
+		echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples are skipped})"; \
+		$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not full"; tested=$$?; \
+		wait $$types && exit $$tested
 
 test-full: $(INSTALLED)  ## Run the studies in full size as well.
 	@$(BIN)/python -m pytest -m full

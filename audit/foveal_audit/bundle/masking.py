@@ -24,7 +24,7 @@ class Mask:
 
 
 def mask_of(windows: Sequence[Box]) -> Mask | None:
-    """Find the rectangle that holds nearly all windows; None where the detail keeps to no one place.
+    """Find the rectangle that holds nearly all windows; None where none is small enough.
 
     Parameters
     ----------

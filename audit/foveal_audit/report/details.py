@@ -101,7 +101,7 @@ class Detail:
     def lies(self) -> str:
         """Say in which rectangle it lies."""
         if self.mask is None:
-            return "It keeps to no one place."
+            return "No rectangle of twice a window's size holds nearly all of its windows."
         return f"It lies in {wording.window(self.mask.window)}."
 
     @property

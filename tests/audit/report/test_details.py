@@ -75,7 +75,7 @@ def test_what_keeps_to_no_place_has_no_rectangle(facet):
     own = [*entries(CORNER, 15), *entries(FAR, 15, start=15)]
     (one,) = details_of([finding(facet({}, n_entries={"training": 30}, entries=own))], EXTENT)
     assert one.mask is None
-    assert one.lies == "It keeps to no one place."
+    assert one.lies == "No rectangle of twice a window's size holds nearly all of its windows."
     assert one.title == "One detail, found by 1 unit (1 suspected)."
     assert remedies(one, THRESHOLDS)[1] == (
         "Mask it window by window: it keeps to no one rectangle. The lists give each window."
