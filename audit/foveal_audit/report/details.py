@@ -52,12 +52,15 @@ class Detail:
         The rectangle that holds nearly all listed windows; None where there is none.
     extent
         Height and width of the frame.
+    near
+        What is said of it that lies where an earlier one lies; else nothing.
     """
 
     findings: Sequence[ArtefactFinding]
     first: int
     mask: Mask | None
     extent: Extent
+    near: str = ""
 
     @property
     def verdict(self) -> str:
@@ -131,10 +134,11 @@ def details_of(artefacts: Sequence[ArtefactFinding], extent: Extent) -> list[Det
     extent
         Height and width of the frame that holds all windows.
     """
-    details, first = [], 1
+    details: list[Detail] = []
+    first = 1
     for rows in grouped(artefacts):
         members = [artefacts[row] for row in rows]
-        details.append(Detail(members, first, _mask(members), extent))
+        details.append(Detail(members, first, _mask(members), extent, _near(members[0], details)))
         first += len(members)
     return details
 
@@ -170,6 +174,10 @@ def elsewhere(assessment: Assessment, details: Sequence[Detail]) -> str:
     same = [(each, number) for each, number in found if each.holds]
     if same:
         return _same(assessment, *max(same, key=lambda pair: pair[0].same))
+    return _near(assessment, details)
+
+
+def _near(assessment: Assessment, details: Sequence[Detail]) -> str:
     return next((said for detail in details if (said := _there(assessment, detail))), "")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
 from foveal_audit.bundle.summary import Verdict
-from foveal_audit.judgement.fusion import FUSION
+from foveal_audit.judgement.fusion import FUSION, FUSIONS
 from foveal_audit.report import properties
 from foveal_audit.report.arguing import case_of
 from foveal_audit.report.naming import Term
@@ -199,7 +199,9 @@ def _signs(assessment: Assessment) -> list[str]:
     """Say what argues most for an artefact, where the verdict is one."""
     if assessment.verdict not in ("confirmed", "suspected"):
         return []
-    found = case_of(assessment, FUSION).artefact
+    shown = assessment.entries
+    fusion = FUSIONS[len(shown[0].window) // 2] if shown else FUSION
+    found = case_of(assessment, fusion).artefact
     names = {one.name for one in found}
     # To keep to one place is to keep to it or to its mirror images: said once.
     strongest = [one.says for one in found if _NARROWER.get(one.name) not in names][:3]

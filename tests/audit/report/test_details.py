@@ -82,6 +82,15 @@ def test_what_keeps_to_no_place_has_no_rectangle(facet):
     )
 
 
+def test_a_detail_where_another_lies_says_so(mark, facet):
+    """Units may share one mark out among them, sample by sample: then no sample is in both lists."""
+    apart = [*entries(CORNER, 12, start=40), *entries(FAR, 3, start=60)]
+    third = finding(facet({}, id="A-00000005", n_entries={"training": 15}, entries=apart))
+    first, other = details_of([mark[0], third], EXTENT)
+    assert first.near == ""
+    assert other.near == "12 of its 15 listed windows lie where 1.1 lies."
+
+
 def test_the_headline_counts_details_and_not_units(mark, facet, rim):
     found = details_of([*mark, finding(facet(rim, id="A-00000004"))], EXTENT)
     recorded = "1 artefact confirmed, 3 suspected, 1 training-set gap"
