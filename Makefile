@@ -6,6 +6,7 @@ ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+TYPES := $(BIN)/mypy --no-error-summary
 # One thread per process: more of them on busy cores cost several times as much.
 export OMP_NUM_THREADS ?= 1
 # Large tensors come from memory that is kept (glibc): mapped anew each time, training costs a third more.
@@ -48,11 +49,11 @@ style: $(INSTALLED)
 
 types: $(INSTALLED)
 	@echo "== Checking types"
-	@$(BIN)/mypy --no-error-summary
+	@$(TYPES)
 
 # Types are checked beside the tests: a minute on one core that the tests would not use.
 test: style  ## Run all checks and tests; slow ones too, on JOBS processes.
-	@$(MAKE) --no-print-directory types & types=$$!; \
+	@$(TYPES) & types=$$!; \
 		echo "== Testing on $(JOBS) processes (FOVEAL_DATA=$${FOVEAL_DATA:-not set: tests on real samples are skipped})"; \
 		$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder -m "not full"; tested=$$?; \
 		wait $$types && exit $$tested
