@@ -4,6 +4,7 @@ Drawn examples are the same in every run, so that a change alone can break a tes
 draws new ones.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -40,3 +41,9 @@ def pytest_collection_modifyitems(items):
     places = {HERE / name: place for place, name in enumerate(LONGEST)}
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (places.get(item.path, len(places)), item.path not in slow))
+
+
+def pytest_collection_finish():
+    """Take what lives as long as the process from the garbage collector, which else looks at it again and again."""
+    gc.collect()
+    gc.freeze()
