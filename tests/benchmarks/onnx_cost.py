@@ -1,14 +1,18 @@
-"""What explaining costs inside an ONNX file, and whether the file says what torch says.
+"""Whether an audited ONNX file says what torch says, and what explaining costs inside it.
 
-Run it with ``python tests/benchmarks/onnx_cost.py``. Torchvision's classifiers with seeded random weights are
-exported, audited (``foveal onnx-audit``) at the last block of each, and compared with torch's autograd at
-double precision on noise of 224 x 224. Finished rows are kept in ``--out`` and not measured again: an
-interrupted run goes on. One command prints the whole table; ``--timed`` alone leaves the cost out.
+Torchvision's classifiers with seeded random weights are exported and audited (``foveal onnx-audit``) at the
+last block of each, on noise of 224 x 224. Two tables:
 
-Agreement, for every exporter and opset:
+``python tests/benchmarks/onnx_cost.py``
+    agreement of every exporter and opset with torch's autograd at double precision, batches of two
+``python tests/benchmarks/onnx_cost.py --timed --out FILE``
+    cost of the newer exporter's files of opset 17, one thread; below eight minutes on quiet cores
+
+Finished rows are kept in ``--out`` and not measured again: an interrupted run goes on. Agreement:
 
 ===========  =================================================================================================
-file         opset, ``t`` for TorchScript's exporter and ``d`` for dynamo's (writes 18 where 13 is asked)
+file         ``t`` for TorchScript's exporter or ``d`` for dynamo's, and the opset that was asked for
+written      the opset of the file; the exporter's reason where there is none
 identical    whether scores are the plain file's bit for bit; else how much they differ, of the largest
 shallow      the same where maps are taken in the middle of the network
 scores       by how much scores differ from float64, of the largest; behind the stroke torch's float32
@@ -17,15 +21,16 @@ nodes        the same for the maps of 16 penultimate nodes; likewise
 auto         whether ``auto`` finds the same layer (of vit_b_16 it takes the last block's input)
 ===========  =================================================================================================
 
-Cost, CPU time of one thread; in every round all contenders have their turn in a new order; medians over the
-rounds of the ratio to the round's plain onnxruntime forward:
+Cost, CPU time; in every round all contenders have their turn in a new order; medians over the rounds of the
+ratio to the round's plain onnxruntime forward:
 
-===========  =================================================================================================
-k1, k3       prediction with the maps of one, of three classes
-k3 n16       the same with the maps of 16 nodes
-torch plain  torch's plain forward
-k3/torch     prediction with three maps as a share of torch's plain forward
-===========  =================================================================================================
+===================  =========================================================================================
+plain, ms            onnxruntime's plain forward
+1 class, 3 classes   prediction with the maps of one, of three classes
+3 classes, 16 nodes  prediction with the maps of three classes and of 16 nodes
+torch plain          torch's plain forward
+3 classes / torch    prediction with three maps as a share of torch's plain forward
+===================  =========================================================================================
 """
 
 from __future__ import annotations
@@ -34,11 +39,13 @@ import argparse
 import copy
 import io
 import json
+import logging
 import random
 import statistics
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "networks"))
@@ -48,15 +55,16 @@ import onnx
 import torch
 from onnx_nets import tensor_like
 from torch import nn
+from torch.onnx import OnnxExporterError
 from torchvision_nets import ARCHITECTURES, SIDE, build
 
 from foveal.onnx_graphs import AuditedSession, Request, audited
 from foveal.onnx_graphs.cutting import Cutter
 from foveal.onnx_graphs.probing import open_session
 
-#: Exporter and opset; TorchScript's has no fused attention before opset 14.
-FILES = {"t13": (False, 13), "t17": (False, 17), "d13": (True, 13), "d17": (True, 17), "d20": (True, 20)}
-WITHOUT_ATTENTION = {"t13"}
+#: Exporter and opset.
+FILES = {f"{'td'[dynamo]}{opset}": (dynamo, opset) for dynamo in (False, True) for opset in (13, 17, 20)}
+TIMED = ["d17"]
 NODES = 16
 #: CPU seconds that one turn takes at least.
 TURN = 0.2
@@ -126,21 +134,31 @@ def _as_nodes(output):
     return output[:, 0] if output.ndim == 3 else output.flatten(2).mean(-1) if output.ndim == 4 else output
 
 
-def measure(name, file, rounds, batch):
-    """Compare one exported network with torch, and time it where rounds are asked for."""
-    net, at, nodes_at = opened(name)
-    x = np.random.default_rng(0).standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
-    truth = Torch(net, at, nodes_at, x)
-    exact = Torch(copy.deepcopy(net).double(), at, nodes_at, x.astype(float))
-    model = export(net, file)
-    layer = tensor_like(model, x, truth.leaf)
-    nodes = "" if truth.nodes is None else _node_tensor(model, x, truth)
-    made, description = audited(model, Request(layer, nodes=nodes, node_count=NODES))
-    row = {"network": name, "file": file, **compare(model, made, truth, exact, x)}
-    row["shallow"] = shallow(model, x)
-    row["auto"] = audited(model)[1].layer == description.layer
-    if rounds:
-        row |= race(net, model, made, Request(layer, top=1), Request(layer), x[:1].repeat(batch, 0), rounds)
+class Subject:
+    """One exported network beside the one of torch, on a batch of two."""
+
+    def __init__(self, name, file):
+        self.net, self.at, self.nodes_at = opened(name)
+        self.x = np.random.default_rng(0).standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
+        self.model = export(self.net, file)
+        self.truth = Torch(self.net, self.at, self.nodes_at, self.x)
+        self.layer = tensor_like(self.model, self.x, self.truth.leaf)
+        nodes = "" if self.truth.nodes is None else _node_tensor(self.model, self.x, self.truth)
+        self.request = Request(self.layer, nodes=nodes, node_count=NODES)
+
+    @property
+    def opset(self):
+        return max(one.version for one in self.model.opset_import if not one.domain)
+
+
+def agreement(subject, _given):
+    """Compare one exported network with torch."""
+    net, x = copy.deepcopy(subject.net).double(), subject.x.astype(float)
+    exact = Torch(net, subject.at, subject.nodes_at, x)
+    made, description = audited(subject.model, subject.request)
+    row = {"written": subject.opset, **compare(subject.model, made, subject.truth, exact, subject.x)}
+    row["shallow"] = shallow(subject.model, subject.x)
+    row["auto"] = "yes" if audited(subject.model)[1].layer == description.layer else "no"
     return row
 
 
@@ -161,6 +179,7 @@ def compare(model, made, truth, exact, x):
     scores = [one.scores.detach().numpy() for one in (exact, truth)]
     row = {
         "identical": moved(plain, found.output),
+        "shallow": "",
         "scores": both(scores[0], found.output, scores[1], np.abs(scores[0]).max()),
         "nodes": "-",
     }
@@ -192,27 +211,34 @@ def shallow(model, x):
     return moved(plain, AuditedSession(made.SerializeToString()).run(x).output)
 
 
-def race(net, model, made, one, three, x, rounds):
+def cost(subject, given):
     """Give every contender its turn in each round, in an order drawn anew; medians of ratios to plain."""
-    plain = open_session(model)
-    sessions = {"k1": audited(model, one)[0], "k3": audited(model, three)[0], "k3 n16": made}
-    opened = {key: AuditedSession(value.SerializeToString()) for key, value in sessions.items()}
-    tensor = torch.tensor(x)
-    calls = {key: (lambda session=value: session.run(x)) for key, value in opened.items()}
-    calls |= {"plain": lambda: plain.run(None, {"x": x}), "torch plain": lambda: _forward(net, tensor)}
+    calls = contenders(subject, subject.x[:1].repeat(given.batch, 0))
     seconds, order = {key: [] for key in calls}, random.Random(0)
     times = {key: max(1, round(TURN / cpu_seconds(call, 1))) for key, call in calls.items()}
-    for _ in range(rounds):
+    for _ in range(given.rounds):
         for key in order.sample(list(calls), len(calls)):
             seconds[key].append(cpu_seconds(calls[key], times[key]))
-    ratios = {
-        key: statistics.median(a / b for a, b in zip(own, seconds["plain"], strict=True))
-        for key, own in seconds.items()
-        if key != "plain"
-    }
-    share = statistics.median(a / b for a, b in zip(seconds["k3"], seconds["torch plain"], strict=True))
-    shown = {key: f"{value:.2f}" for key, value in (ratios | {"k3/torch": share}).items()}
-    return {"plain ms": f"{1000 * statistics.median(seconds['plain']):.1f}", **shown}
+    ratios = {key: ratio(own, seconds["plain"]) for key, own in seconds.items() if key != "plain"}
+    ratios["3 classes / torch"] = ratio(seconds["3 classes"], seconds["torch plain"])
+    return {"plain, ms": f"{1000 * statistics.median(seconds['plain']):.1f}", **ratios}
+
+
+def contenders(subject, x):
+    """Name what is timed."""
+    plain, tensor = open_session(subject.model), torch.tensor(x)
+    one, three = Request(subject.layer, top=1), Request(subject.layer)
+    requests = {"1 class": one, "3 classes": three, "3 classes, 16 nodes": subject.request}
+    calls = {"plain": lambda: plain.run(None, {"x": x})}
+    for key, request in requests.items():
+        session = AuditedSession(audited(subject.model, request)[0].SerializeToString())
+        calls[key] = partial(session.run, x)
+    return calls | {"torch plain": lambda: _forward(subject.net, tensor)}
+
+
+def ratio(own, others):
+    """Give the median over the rounds of a ratio of times."""
+    return f"{statistics.median(a / b for a, b in zip(own, others, strict=True)):.2f}"
 
 
 def _forward(net, x):
@@ -236,33 +262,48 @@ def table(rows):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def measured(name, file, given):
+    """Make one row; it holds the exporter's reason where there is no such file."""
+    named = {"network": name, "file": file}
+    try:
+        subject = Subject(name, file)
+    except OnnxExporterError as error:
+        return named | {"written": f"none: {str(error).splitlines()[0]}"}
+    return named | (cost if given.timed else agreement)(subject, given)
+
+
 def parse(words=None):
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--timed", action="store_true", help="measure cost instead of agreement")
     parser.add_argument("--networks", nargs="+", choices=ARCHITECTURES, default=list(ARCHITECTURES))
-    parser.add_argument("--files", nargs="+", choices=FILES, default=list(FILES))
-    parser.add_argument("--timed", nargs="*", choices=FILES, default=["d20"], help="which files are timed")
+    parser.add_argument(
+        "--files", nargs="+", choices=FILES, help="all; with --timed those of opset 17, dynamo"
+    )
     parser.add_argument("--rounds", type=int, default=15, help="how often everyone has a turn")
     parser.add_argument("--batch", type=int, default=1, help="samples per call, where it is timed")
-    parser.add_argument("--out", type=Path, default=Path("onnx_cost.jsonl"), help="finished rows")
-    return parser.parse_args(words)
+    parser.add_argument("--out", type=Path, help="finished rows")
+    given = parser.parse_args(words)
+    given.files = given.files or (TIMED if given.timed else list(FILES))
+    given.out = given.out or Path("onnx_cost.jsonl" if given.timed else "onnx_agreement.jsonl")
+    return given
 
 
 def main():
-    """Measure what is missing, and print the tables."""
+    """Measure what is missing, and print the table."""
     torch.set_num_threads(1)
+    logging.disable()  # dynamo's exporter logs a traceback where it keeps a later opset than asked for
     given = parse()
     rows = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.is_file() else []
-    done = {(row["network"], row["file"]) for row in rows}
-    for name in given.networks:
-        for file in given.files:
-            if (name, file) in done or (name.startswith("vit") and file in WITHOUT_ATTENTION):
-                continue
-            rows.append(measure(name, file, given.rounds if file in given.timed else 0, given.batch))
+    done = {(row["network"], row["file"]): row for row in rows}
+    wanted = [(name, file) for name in given.networks for file in given.files]
+    for name, file in wanted:
+        if (name, file) not in done:
+            done[name, file] = row = measured(name, file, given)
             with given.out.open("a") as kept:
-                print(json.dumps(rows[-1]), file=kept)
-            print(*rows[-1].values(), file=sys.stderr)  # noqa: T201 - it takes minutes
-    print(table(rows))  # noqa: T201 - a table is what this is for
+                print(json.dumps(row), file=kept)
+            print(*row.values(), file=sys.stderr)  # noqa: T201 - it takes minutes
+    print(table([done[one] for one in wanted]))  # noqa: T201 - a table is what this is for
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx_archives import written
 from PIL import Image
 from torchserve_grpc import GrpcClient
 
@@ -42,6 +43,7 @@ ROUTES = {
     "async": ("async_handler.py", ONE_BY_ONE + b"asyncCommunication: true\n"),
     "streaming": ("streaming_handler.py", ONE_BY_ONE),
     "enveloped": ("envelope_handler.py", IN_THREES),
+    "onnx": ("onnx_handler.py", ONE_BY_ONE),
 }
 CLASS = ("class", "class-wrapped")
 #: What the network takes is said here: who says nothing has it learnt from the first request.
@@ -80,15 +82,26 @@ def weights():
     return out.getvalue()
 
 
+def in_torch(_folder):
+    """Give the network of most handlers: what the manifest says of it, and its files."""
+    says = {"serializedFile": "tiny.pt", "modelFile": "network.py"}
+    return says, {"network.py": NETWORK, "tiny.pt": weights()}
+
+
+def in_onnx(folder):
+    """Give a network that is an ONNX file, and nothing else."""
+    return {"serializedFile": "residual.onnx"}, {"residual.onnx": written(folder).read_bytes()}
+
+
 def archive(path, name, handler, yaml=IN_BATCHES):
     file = handler.partition(":")[0]
-    model = {"modelName": name, "handler": handler, "modelVersion": "1.0", "serializedFile": "tiny.pt"}
-    manifest = {"model": {**model, "modelFile": "network.py", "configFile": "model-config.yaml"}}
+    says, network = (in_onnx if file.startswith("onnx") else in_torch)(path.parents[1] / "onnx")
+    model = {"modelName": name, "handler": handler, "modelVersion": "1.0", **says}
+    manifest = {"model": {**model, "configFile": "model-config.yaml"}}
     path.parent.mkdir(parents=True, exist_ok=True)
     files = {
         "MAR-INF/MANIFEST.json": json.dumps(manifest).encode(),
-        "network.py": NETWORK,
-        "tiny.pt": weights(),
+        **network,
         file: HANDLERS / file,
         "class_base.py": HANDLERS / "class_handler.py",
         "model-config.yaml": yaml,
@@ -221,6 +234,7 @@ def inputs(image):
 ASKED = {
     "async": ("async", "/predictions/{}", bytes, {}, 6),
     "streaming": ("streaming", "/predictions/{}", bytes, {}, 6),
+    "onnx": ("onnx", "/predictions/{}", bytes, {}, 6),
     "json": ("enveloped", "/predictions/{}", instances, JSON | {"X-Envelope": "json"}, 3),
     "kserve v1": ("enveloped", "/v1/models/{}:predict", instances, JSON | {"X-Envelope": "kserve"}, 1),
     "kserve v2": ("enveloped", "/v2/models/{}/infer", inputs, JSON | {"X-Envelope": "kservev2"}, 1),
@@ -249,6 +263,20 @@ def test_other_routes_are_answered_alike_and_written_down(server, folder, route)
     if route != "streaming":  # its headers have left before there is a record
         assert keys == [one.headers["x-foveal-record"] for one in wrapped]
     assert set(loss_counters(folder / "spool" / f"{model}-wrapped")) <= {"explaining"}
+
+
+def test_a_session_is_watched_by_the_tensors_of_its_file(server, folder):
+    warm(server, ["onnx-wrapped"])
+    image = picture(90, 16)
+    answer = server.request("/predictions/onnx-wrapped", image)
+    (own,) = [
+        one
+        for one in observed(folder / "spool", "onnx-wrapped")
+        if one.sample_sha256 == hashlib.sha256(image).hexdigest()
+    ]
+    assert own.sample == answer.headers["x-foveal-record"]
+    assert set(own.activations) == {"nodes_nodes_2_Gemm"}
+    assert np.allclose(own.scores, json.loads(answer.body), atol=1e-6)
 
 
 def in_one_batch(server, model, requests):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,11 +16,13 @@ from foveal.archives.model import AuditedModel
 from foveal.capture.parted import Parted
 from foveal.config import FovealConfig
 from foveal.errors import EnvironmentFault, UsageError, nearest
+from foveal.facades.occluded import Occluded
 from foveal.onnx_graphs.carried import CARRIED, Carried
 from foveal.samples.kinds import Transform, read_transform
+from foveal.segmenting.settings import SECTION, segmented
 
 #: What may stand in the settings.
-_KEYS = ("foveal", "labels", "preprocess")
+_KEYS = ("foveal", "labels", "preprocess", "model")
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Opened:
 def load_bare(path: Path, uri: str, environ: Mapping[str, str] | None) -> AuditedModel:
     """Load a network from a file of its own.
 
-    What an archive would say of its preprocessing, labels and watching stands in a file of the same name that
-    ends in ``.yaml``, with the keys ``preprocess``, ``labels`` and ``foveal``.
+    What an archive would say of its preprocessing, labels, watching and segmenting stands in a file of the
+    same name that ends in ``.yaml``, with the keys ``preprocess``, ``labels``, ``foveal`` and ``model``.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def load_bare(path: Path, uri: str, environ: Mapping[str, str] | None) -> Audite
     opened = OPENERS[path.suffix](path, uri, None if given is None else given.blank())
     return AuditedModel(
         name=path.stem,
-        module=opened.module,
+        module=segmenting(opened.module, settings, uri),
         transform=given or _guessed(opened.sample_shape, uri),
         labels=tuple(map(str, settings.get("labels") or ())),
         config=FovealConfig.from_mapping(settings.get("foveal") or {}, environ),
@@ -71,7 +73,7 @@ def load_bare(path: Path, uri: str, environ: Mapping[str, str] | None) -> Audite
     )
 
 
-def open_serialized(path: Path, uri: str, blank: Tensor | None) -> nn.Module:
+def open_serialized(path: Path, uri: str, blank: Tensor | None, settings: Mapping[str, Any]) -> nn.Module:
     """Open the network of an unpacked archive that holds it as a file of its own.
 
     Parameters
@@ -82,6 +84,9 @@ def open_serialized(path: Path, uri: str, blank: Tensor | None) -> nn.Module:
         What to call it in errors.
     blank
         A sample (1, C, *S) as it is given to it, where the preprocessing fixes the size.
+    settings
+        The archive's; where its worker watches the network, they do not make it a segmentation network, for
+        it is none there.
 
     Raises
     ------
@@ -91,7 +96,35 @@ def open_serialized(path: Path, uri: str, blank: Tensor | None) -> nn.Module:
     module = OPENERS[path.suffix](path, uri, blank).module
     if isinstance(module, Parted) and path.with_name(CARRIED).is_file():
         module.pinned = dict(Carried.read(path.with_name(CARRIED)).pinned)
-    return module
+        return module
+    return segmenting(module, settings, uri)
+
+
+def segmenting(network: nn.Module, settings: Mapping[str, Any], uri: str) -> nn.Module:
+    """Put the façade before a network that is said to segment, see :mod:`foveal.segmenting.settings`.
+
+    Raises
+    ------
+    UsageError
+        If the section is not as described, or the network's layers cannot be reached.
+    """
+    found = segmented(network, settings)
+    closed = "" if found is network else _closed(network)
+    if closed:
+        raise UsageError(
+            f"{uri} cannot be explained as a segmentation network: {closed}",
+            "Pack the network with its code (foveal pack --kind segmentation)",
+        )
+    return found
+
+
+def _closed(network: nn.Module) -> str:
+    """Say why the features that scores of positions are made of cannot be reached; empty where they can."""
+    if isinstance(network, Occluded):
+        return network.closed
+    if isinstance(network, Parted) and not any(one.layout for one in network.engine.parts[:-1]):
+        return "no gradient leads from its scores to features with positions"
+    return ""
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -104,10 +137,15 @@ def _settings(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UsageError(f"{path.name} cannot be read as YAML ({reason})", "Mend it, or remove it") from error
-    for key in content if isinstance(content, dict) else ["?"]:
-        if key not in _KEYS:
-            raise UsageError(f"Unknown key {key!r} in {path.name}", nearest(str(key), _KEYS))
+    _check_keys(content, _KEYS, path.name)
+    _check_keys(content.get("model") or {}, [SECTION], f"the model section of {path.name}")
     return dict(content)
+
+
+def _check_keys(content: object, known: Sequence[str], where: str) -> None:
+    for key in content if isinstance(content, dict) else ["?"]:
+        if key not in known:
+            raise UsageError(f"Unknown key {key!r} in {where}", nearest(str(key), known))
 
 
 def _guessed(shape: tuple[int, ...], uri: str) -> Transform:

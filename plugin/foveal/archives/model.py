@@ -169,7 +169,7 @@ def _without_code(folder: Path, file: str, settings: Mapping[str, Any], uri: str
         )
     from foveal.archives.bare_files import open_serialized  # noqa: PLC0415 - it builds on this module
 
-    return open_serialized(folder / file, f"{uri}/{file}", _transform(settings, uri).blank())
+    return open_serialized(folder / file, f"{uri}/{file}", _transform(settings, uri).blank(), settings)
 
 
 def _transform(settings: Mapping[str, Any], uri: str) -> Transform:

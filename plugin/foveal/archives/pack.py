@@ -23,6 +23,7 @@ from foveal.attribution import get_evidence_method
 from foveal.config import FovealConfig
 from foveal.errors import UsageError, nearest
 from foveal.samples.kinds import DEFAULT, get_kind, read_transform
+from foveal.segmenting.settings import SECTION
 
 #: What TorchServe itself reads from a model-config.yaml, as far as it concerns these archives.
 SERVING_DEFAULTS: dict[str, Any] = {
@@ -229,6 +230,11 @@ def _settings(
     settings = {**SERVING_DEFAULTS, **config, "preprocess": dict(transform), "foveal": section}
     own = {**_OF_THE_KIND.get(kind, {}), **(config.get("model") or {})}
     own |= {"class": model_class} if model_class else {}
+    if kind == ONNX and SECTION in own:
+        raise UsageError(
+            "Kind 'onnx' serves classifiers, and the configuration says 'segmentation'",
+            "Pack the network with its code (--kind segmentation), or audit the .onnx file as it is",
+        )
     return settings | ({"model": own} if own else {})
 
 

@@ -105,12 +105,16 @@ class Parted(nn.Module):
     ----------
     predict
         Gives the scores where nobody listens; the engine's own, where nobody puts another in its place.
+    spreading
+        Makes a network whose layers read what these read, and that hands on what is no number, or gives
+        None where there is none; None itself where this network does so.
     """
 
     def __init__(self, engine: Engine, pinned: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self.engine, self.pinned = engine, dict(pinned or {})
         self.predict: Callable[[Tensor], Tensor] = engine.predict
+        self.spreading: Callable[[], nn.Module | None] | None = None
         for info in engine.parts:
             _add(self, info)
         self.eval()

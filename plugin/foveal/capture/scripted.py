@@ -88,7 +88,7 @@ def _cuts(
     truth: object,
 ) -> Iterator[Cut]:
     """Give the last place of every grid of positions where the graph can be cut, the last grid first."""
-    places = list(_candidates(graph))
+    places = list(_candidates(graph, isinstance(truth, Tensor) and truth.ndim > 2))
     grids: dict[torch.Size, list[int]] = {}
     for place, value in zip(
         places, _function("foveal_all", _giving(_inlined(frozen), places), frozen)(x), strict=True
@@ -137,10 +137,16 @@ def _inlined(model: torch.jit.ScriptModule) -> Any:  # noqa: ANN401 - torch publ
     return graph
 
 
-def _candidates(graph: Any) -> Iterator[int]:  # noqa: ANN401
-    """Give the places of the nodes that make a tensor, the last first."""
-    places = [at for at, node in enumerate(graph.nodes()) if _makes_tensor(node)]
-    yield from places[:-1][::-1][:_MOST_TRIES]
+def _candidates(graph: Any, dense: bool) -> Iterator[int]:  # noqa: ANN401
+    """Give the places of the nodes that make a tensor, the last first.
+
+    Where the scores have positions (`dense`), the last convolution makes scores of features: none behind it.
+    """
+    nodes = list(graph.nodes())
+    places = [at for at, node in enumerate(nodes) if _makes_tensor(node)]
+    mixing = [at for at in places if dense and "conv" in nodes[at].kind()]
+    stop = mixing[-1] if mixing else places[-1]
+    yield from [at for at in places if at < stop][::-1][:_MOST_TRIES]
 
 
 def _makes_tensor(node: Any) -> bool:  # noqa: ANN401

@@ -162,6 +162,7 @@ class ChannelTarget(Target):
             If channel or position is out of range, or the layer has no positions.
         """
         check_index(FeatureName(self.layer, self.index), values.shape[1])
+        _check_positions(self.layer, self.index, values)
         flat = values[:, self.index].flatten(1)
         where = flat.argmax(1) if self.position is None else torch.full((len(flat),), self._flat(values))
         rows = torch.zeros_like(values)
@@ -196,12 +197,13 @@ class SegmentTarget(Target):
         Raises
         ------
         UsageError
-            If the class is out of range, or is predicted nowhere in some sample.
+            If the class is out of range or predicted nowhere in some sample, or the output has no positions.
         """
         check_index(FeatureName(CLASS, self.index), values.shape[1])
+        _check_positions(CLASS, self.index, values)
         inside = (values.argmax(1) == self.index).to(values.dtype)
         sizes = inside.flatten(1).sum(1)
-        if values.ndim < 3 or not bool((sizes > 0).all()):
+        if not bool((sizes > 0).all()):
             raise UsageError(
                 f"Class {self.index} is predicted at no position of a sample",
                 f"Explain class:{self.index}, or pixel:{self.index},.. at one position",
@@ -312,6 +314,15 @@ def predicted_classes(output: Tensor) -> Tensor:
     """Give the predicted class (B,) of logits (B, n, *S); one logit above 0 stands for class 1."""
     values = output.flatten(2).mean(-1) if output.ndim > 2 else output
     return (values[:, 0] > 0).long() if values.shape[1] == 1 else values.argmax(1)
+
+
+def _check_positions(layer: str, index: int, values: Tensor) -> None:
+    """Refuse what asks for positions where there are none; segmentation networks are explained by scores."""
+    if values.ndim > 2:
+        return
+    whose = "output" if layer == CLASS else f"layer {layer!r}"
+    also = ", which of a segmentation network means all positions of the class" if layer == CLASS else ""
+    raise UsageError(f"The {whose} that is explained has no positions", f"Write {layer}:{index}{also}")
 
 
 def _one_hot(values: Tensor, index: Tensor) -> Tensor:

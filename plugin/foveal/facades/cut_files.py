@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from onnx import ModelProto
 from torch import nn
@@ -14,6 +15,7 @@ from foveal.onnx_graphs.chaining import Chain
 from foveal.onnx_graphs.cutting import Cutter, unaudited
 from foveal.onnx_graphs.finding import obstacle
 from foveal.onnx_graphs.reading import Graph
+from foveal.onnx_graphs.spreading import spreading
 
 
 def present(model: ModelProto, sample_shape: Sequence[int] | None = None) -> nn.Module:
@@ -48,7 +50,14 @@ def cut(model: ModelProto, sample_shape: Sequence[int] | None = None) -> tuple[C
     engine = SessionEngine(chain)
     if not any(part.sides for part in cutter.parts):
         return cutter, Occluded(engine.predict, obstacle(cutter.graph))
-    return cutter, Parted(engine)
+    module = Parted(engine)
+    module.spreading = partial(_spreading, model, sample_shape)
+    return cutter, module
+
+
+def _spreading(model: ModelProto, sample_shape: Sequence[int] | None) -> nn.Module | None:
+    made = spreading(model)
+    return None if made is None else present(made, sample_shape)
 
 
 def content_of(model: ModelProto) -> bytes:

@@ -20,7 +20,7 @@ from foveal.onnx_graphs.describing import (
     Description,
 )
 from foveal.onnx_graphs.grids import Grid
-from foveal.onnx_graphs.layers import check_nodes, find_layer
+from foveal.onnx_graphs.layers import find_layer, find_nodes
 from foveal.onnx_graphs.mapping import gradcam
 from foveal.onnx_graphs.probing import Probe, probe
 from foveal.onnx_graphs.reading import Graph
@@ -36,7 +36,7 @@ class Request:
     Attributes
     ----------
     layer
-        The tensor where maps are taken, or ``auto``.
+        The tensor where maps are taken, by its name in the file or as Foveal calls the layer; or ``auto``.
     top
         For how many of the likeliest classes.
     nodes
@@ -86,11 +86,10 @@ def audited(model: ModelProto, request: Request | None = None) -> tuple[ModelPro
     classes = _classes(graph, known)
     sweeper = Sweeper(graph, known, Writer(graph.opset, known.dtypes[graph.output], graph.input.name))
     layer, grid = find_layer(sweeper, request.layer)
-    if request.nodes:
-        check_nodes(sweeper, request.nodes, layer)
-    count = min(request.node_count, known.shapes[request.nodes][1].small) if request.nodes else 0
+    nodes = find_nodes(sweeper, request.nodes, layer) if request.nodes else ""
+    count = min(request.node_count, known.shapes[nodes][1].small) if nodes else 0
     top = min(request.top, classes)
-    _write(sweeper, _Plan(layer, grid, top, request.nodes, count))
+    _write(sweeper, _Plan(layer, grid, top, nodes, count))
     description = Description(
         input=graph.input.name,
         output=graph.output,
@@ -100,7 +99,7 @@ def audited(model: ModelProto, request: Request | None = None) -> tuple[ModelPro
         order=grid.order,
         prefix=grid.prefix,
         top=top,
-        nodes=request.nodes,
+        nodes=nodes,
         node_count=count,
         batches=known.batches,
         source_sha256=source,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from foveal.errors import UsageError, nearest
 from foveal.onnx_graphs.cotangents import Window
 from foveal.onnx_graphs.cuts import cuts
 from foveal.onnx_graphs.extents import Extent
+from foveal.onnx_graphs.finding import find_parts
 from foveal.onnx_graphs.grids import Grid, read_grid
 from foveal.onnx_graphs.seeds import class_seed
 from foveal.onnx_graphs.sweeping import Sweeper, deciding, dependent
@@ -20,8 +24,9 @@ def find_layer(sweeper: Sweeper, name: str) -> tuple[str, Grid]:
     sweeper
         Goes back through the network.
     name
-        A tensor; ``auto`` for the last one with positions that everything passes and that all lead to the
-        scores: behind the last attention of a transformer only the class token does.
+        A tensor, by its name in the file or as Foveal calls the layer; ``auto`` for the last one with
+        positions that everything passes and that all lead to the scores: behind the last attention of a
+        transformer only the class token does.
 
     Raises
     ------
@@ -30,31 +35,47 @@ def find_layer(sweeper: Sweeper, name: str) -> tuple[str, Grid]:
     """
     if name == "auto":
         return _last(sweeper)
-    _check_known(sweeper, name)
-    grid = read_grid(sweeper.graph, sweeper.probe, name)
+    placed = partial(read_grid, sweeper.graph, sweeper.probe)
+    tensor = _tensor(sweeper, name, lambda one: placed(one) is not None)
+    grid = placed(tensor)
     if grid is None:
-        shape = _shown(sweeper, name)
-        raise UsageError(f"Tensor {name!r} of shape {shape} has no positions", "Name another with --layer")
-    return name, grid
+        shape = _shown(sweeper, tensor)
+        raise UsageError(f"Tensor {tensor!r} of shape {shape} has no positions", "Name another with --layer")
+    return tensor, grid
 
 
-def check_nodes(sweeper: Sweeper, name: str, layer: str) -> None:
-    """Check that a tensor holds nodes (B, N) or channels (B, N, *S) behind the layer.
+def find_nodes(sweeper: Sweeper, name: str, layer: str) -> str:
+    """Find the tensor of nodes (B, N) or channels (B, N, *S) behind the layer.
+
+    Parameters
+    ----------
+    sweeper
+        Goes back through the network.
+    name
+        A tensor, by its name in the file or as Foveal calls the layer.
+    layer
+        The tensor where maps are taken.
 
     Raises
     ------
     UsageError
-        If it does not.
+        If there is none, or the named one holds no nodes or lies elsewhere.
     """
-    _check_known(sweeper, name)
+    behind = dependent(sweeper.graph, [layer])
+    tensor = _tensor(sweeper, name, lambda one: one in behind and _holds_nodes(sweeper, one))
+    if not _holds_nodes(sweeper, tensor):
+        fault = f"Tensor {tensor!r} of shape {_shown(sweeper, tensor)} holds no nodes"
+        raise UsageError(fault, "Name one of shape (batch, nodes) with --nodes")
+    if tensor not in behind:
+        fault = f"The nodes {tensor!r} do not depend on the layer {layer!r}"
+        raise UsageError(fault, "Name a tensor behind the layer with --nodes, or an earlier one with --layer")
+    return tensor
+
+
+def _holds_nodes(sweeper: Sweeper, name: str) -> bool:
     shape = sweeper.probe.shapes[name]
     tokens = len(shape) == 3 and len(sweeper.probe.sample_shape) != 2
-    if len(shape) < 2 or tokens or not all(one.is_fixed for one in shape[1:]):
-        fault = f"Tensor {name!r} of shape {_shown(sweeper, name)} holds no nodes"
-        raise UsageError(fault, "Name one of shape (batch, nodes) with --nodes")
-    if name not in dependent(sweeper.graph, [layer]):
-        fault = f"The nodes {name!r} do not depend on the layer {layer!r}"
-        raise UsageError(fault, "Name a tensor behind the layer with --nodes, or an earlier one with --layer")
+    return len(shape) > 1 and not tokens and all(one.is_fixed for one in shape[1:])
 
 
 def _last(sweeper: Sweeper) -> tuple[str, Grid]:
@@ -77,12 +98,23 @@ def _all_lead(sweeper: Sweeper, name: str, grid: Grid) -> bool:
     return found is not None and not isinstance(found.lazy.get(grid.order[2]), Window)
 
 
-def _check_known(sweeper: Sweeper, name: str) -> None:
+def _tensor(sweeper: Sweeper, name: str, fits: Callable[[str], bool]) -> str:
+    """Find a tensor by its name in the file, or by what Foveal calls it as a layer.
+
+    Raises
+    ------
+    UsageError
+        If there is none; it names those that come nearest, of those that fit.
+    """
     graph = sweeper.graph
     active = (dependent(graph, [graph.input.name]) & deciding(graph, graph.output)) - {graph.input.name}
-    if name not in active:
-        known = [one for one in graph.producers if one in active]
-        raise UsageError(f"There is no tensor {name!r} between input and scores", nearest(name, known[::-1]))
+    if name in active:
+        return name
+    layers = {part.name: part.tensor for part in find_parts(graph, sweeper.probe)}
+    if name in layers:
+        return layers[name]
+    known = [one for one in graph.producers if one in active and fits(one)]
+    raise UsageError(f"There is no tensor {name!r} between input and scores", nearest(name, known[::-1]))
 
 
 def _shown(sweeper: Sweeper, name: str) -> str:

@@ -8,7 +8,7 @@ they do is tried at the borders and in between; where they do not, every point i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -81,9 +81,13 @@ def fields_of(model: nn.Module, x: Tensor, layer: str) -> Fields | None:
     -------
     Fields or None
         None where the layer has no positions, where a position reads more than half of the input along an
-        axis, or where the network treats no two points alike and has too many of them to look at all.
+        axis, where the network treats no two points alike and has too many of them to look at all, or
+        where an ONNX file has operators that hide what they read.
     """
-    marks = _Marks(model, x[:1], layer)
+    reading = _reading(model)
+    if reading is None:
+        return None
+    marks = _Marks(reading, x[:1], layer)
     sides = tuple(x.shape[2:])
     middle = tuple(side // 2 for side in sides)
     seen = marks.look(middle)
@@ -96,6 +100,12 @@ def fields_of(model: nn.Module, x: Tensor, layer: str) -> Fields | None:
     stops = tuple(len(axis) - axis[::-1].argmax(0) for axis in reads)
     found = Fields(starts, stops, sides)
     return found if found.is_local else None
+
+
+def _reading(model: nn.Module) -> nn.Module | None:
+    """Give the network itself, or one that reads the same where its kernels leave out what is no number."""
+    make: Callable[[], nn.Module | None] | None = getattr(model, "spreading", None)
+    return model if make is None else make()
 
 
 class FieldBook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -84,9 +85,19 @@ class Segmenter(nn.Module):
         """Give the network's own logits (B, n, *S)."""
         return select(self.__dict__["network"](x), self._selector)
 
-    def pinned(self, which: str, x: Batch) -> str:  # noqa: ARG002 - maps and nodes are taken at one place
-        """Choose the layer of maps and of nodes: the last features before the scores of the positions."""
-        return choose_last_features(self, x)
+    @property
+    def spreading(self) -> Callable[[], nn.Module | None] | None:
+        """See :class:`foveal.capture.parted.Parted`."""
+        found: Callable[[], nn.Module | None] | None = getattr(self.__dict__["network"], "spreading", None)
+        return found
+
+    def pinned(self, which: str, x: Batch) -> str:
+        """Choose the layer of maps and of nodes: the last features before the scores of the positions.
+
+        A network that comes cut at one place (TorchScript) has no other.
+        """
+        own = getattr(self.__dict__["network"], "pinned", None)
+        return (own or {}).get(which) or choose_last_features(self, x)
 
     def _check(self, output: Tensor, classes: int) -> None:
         if output.ndim < 3:

@@ -9,6 +9,7 @@ import torch
 from onnx_nets import NETS, Transformer, build, contributions, export, oracle, tensor_like
 
 from foveal.onnx_graphs import AuditedSession, Request, audited, checked
+from foveal.onnx_graphs.cutting import Cutter
 from foveal.onnx_graphs.probing import open_session
 
 #: Networks whose last tensor with positions is the layer in question, so that ``auto`` finds it.
@@ -88,6 +89,17 @@ def test_scores_of_a_late_layer_are_bit_identical():
     (plain,) = open_session(model).run(None, {"x": x})
     np.testing.assert_array_equal(AuditedSession(made.SerializeToString()).run(x).output, plain)
     assert checked(model, made, description).identical
+
+
+@pytest.mark.parametrize("dynamo", [False, True], ids=["t", "d"])
+def test_tensors_may_be_named_as_layers_are(dynamo):
+    model = export(build("Residual"), 18, dynamo=dynamo)
+    parts = {part.name: part.tensor for part in Cutter(model).parts}
+    layer, nodes = ("relu_2", "linear") if dynamo else ("trunk_trunk_3_Relu_1", "nodes_nodes_2_Gemm")
+    by_layer, description = audited(model, Request(layer, nodes=nodes, node_count=4))
+    assert (description.layer, description.nodes) == (parts[layer], parts[nodes])
+    by_tensor, _ = audited(model, Request(parts[layer], nodes=parts[nodes], node_count=4))
+    assert by_layer.SerializeToString(deterministic=True) == by_tensor.SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

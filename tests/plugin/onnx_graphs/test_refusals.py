@@ -97,10 +97,15 @@ def test_what_a_rule_cannot_do_is_said(node, reason):
             {"layer": "aa"},
             "There is no tensor 'aa' between input and scores. Did you mean 'a'.",
         ),
+        ({"layer": "cc"}, "There is no tensor 'cc' between input and scores. Did you mean 'b' or 'a'."),
         ({"layer": "c"}, "Tensor 'c' of shape (batch, 4, 1, 1) has no positions. Name another with --layer."),
         (
             {"nodes": "y2"},
             "There is no tensor 'y2' between input and scores. Did you mean 'y'.",
+        ),
+        (
+            {"layer": "b", "nodes": "bb"},
+            "There is no tensor 'bb' between input and scores. Did you mean 'b'.",
         ),
         (
             {"layer": "b", "nodes": "a"},

@@ -114,6 +114,25 @@ def test_explained_as_a_classifier(net, x):
             assert not exact[row][~won[row]].any()
 
 
+@pytest.mark.parametrize("target", ["segment:1", "pixel:1,2,3", "class:1@max", "class:1@2,3"])
+def test_scores_have_no_positions_to_choose_from(net, x, target):
+    with pytest.raises(UsageError) as fault:
+        explain(Segmenter(net), x, targets=target)
+    assert str(fault.value) == (
+        "The output that is explained has no positions. Write class:1, which of a segmentation network means "
+        "all positions of the class."
+    )
+
+
+def test_nodes_without_positions_have_none_either(x):
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(392, 4), nn.Linear(4, 2)
+    ).eval()
+    with pytest.raises(UsageError) as fault:
+        explain(net, x, layer="1", targets="3:2@max")
+    assert str(fault.value) == "The layer '3' that is explained has no positions. Write 3:2."
+
+
 def test_nested_outputs_are_opened(net, x):
     class Nested(nn.Module):
         def __init__(self):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from planted_segments import audited, picture
+from planted_segments import audited
 from small_segmenters import UNet
 from torch import nn
 
@@ -15,6 +15,7 @@ from foveal.explaining.samples import SampleExplainer
 from foveal.samples import encode_png
 from foveal.segmenting.network import Segmenter
 from foveal.segmenting.outlines import COLOURS, Masks, draw_masks, in_words, masks_of, painted
+from foveal_audit.studies.spots import draw_spot
 
 
 class Bright(nn.Module):
@@ -98,7 +99,7 @@ def test_explanations_show_masks(tmp_path):
     net = UNet()
     with torch.no_grad():
         net.out.bias[1] = 5  # finds something everywhere
-    pixels, *_ = picture(np.random.default_rng(0), spot=True, ruler=True)
+    pixels, *_ = draw_spot(np.random.default_rng(0), spot=True, ruler=True)
     (tmp_path / "spot.png").write_bytes(encode_png(pixels))
     with SampleExplainer(audited(net.eval())) as explainer:
         explained = explainer.explain(tmp_path / "spot.png")
