@@ -95,9 +95,10 @@ def describe(explained: SampleExplanation, explainer: SampleExplainer) -> dict[s
                 "target": finding.target,
                 "window": list(region.window),
                 "score": round(region.score, 6),
+                **({} if band is None else {"hertz": [round(edge, 3) for edge in band]}),
             }
             for finding in explained.findings
-            for number, region in enumerate(finding.regions, start=1)
+            for number, (region, band) in enumerate(zip(finding.regions, finding.bands, strict=True), start=1)
         ],
         "timings_ms": explained.timings,
         "foveal": __version__,

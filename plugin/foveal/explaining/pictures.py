@@ -44,6 +44,7 @@ def _overlay(explained: SampleExplanation, finding: Finding) -> Image.Image:
         f"{explained.method.name} of {finding.target} at {explained.layer}"
     )
     notes = [] if explained.smoothing is None else [_smoothed(explained, finding)]
+    notes += _heard(finding, explained.original.spacing)
     return overlay(
         values,
         heat,
@@ -54,6 +55,18 @@ def _overlay(explained: SampleExplanation, finding: Finding) -> Image.Image:
         spacing=explained.original.spacing,
         channels=explained.original.channels,
     )
+
+
+def _heard(finding: Finding, spacing: tuple[float, ...]) -> list[str]:
+    """Say when and at which frequencies the objects of a sound lie, in one line; nothing of other samples."""
+    step, unit = (spacing[0], "s") if spacing else (1, "steps")
+    said = [
+        f"{number}: {round(region.window[0] * step, 3):g}-{round(region.window[1] * step, 3):g} {unit}, "
+        f"{band[0]:,.0f}-{band[1]:,.0f} Hz"
+        for number, (region, band) in enumerate(zip(finding.regions, finding.bands, strict=True), start=1)
+        if band is not None
+    ]
+    return ["; ".join(said)] if said else []
 
 
 def _every(have: int, want: int) -> NDArray[np.intp]:

@@ -21,7 +21,7 @@ from foveal.crops import extent_of, framed, shifted, whole
 from foveal.explaining.mapping import Mapper, timed
 from foveal.records import Window
 from foveal.regions import FINE, Region, find_regions, smooth
-from foveal.samples.kinds import Decoded, Transform
+from foveal.samples.kinds import Band, Decoded, Transform
 from foveal.samples.values import Values
 from foveal.segmenting.outlines import Masks, masks_of
 
@@ -81,6 +81,8 @@ class Finding:
         The objects on it.
     frame
         The part of the sample that the map covers.
+    bands
+        Per object the frequencies in Hz where its evidence lies; None where the map has no frequencies.
     """
 
     target: str
@@ -88,6 +90,7 @@ class Finding:
     shown: NDArray[np.floating]
     regions: tuple[Region, ...]
     frame: Window
+    bands: tuple[Band | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +252,8 @@ def find(
     laid, frame = transform.on_sample(map, shape, spacing), transform.frame(shape, spacing)
     shown = smooth(laid)[0] if fine else laid
     regions = tuple(_placed(one, frame, shape) for one in find_regions(shown, extent_of(frame)))
-    return Finding(target, map, shown, regions, frame)
+    bands = tuple(transform.band(map, one.window, shape, spacing) for one in regions)
+    return Finding(target, map, shown, regions, frame, bands)
 
 
 def _placed(region: Region, frame: Window, shape: tuple[int, ...]) -> Region:

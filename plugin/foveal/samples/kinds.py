@@ -19,7 +19,20 @@ if TYPE_CHECKING:
 
     from foveal.records import Window
 
-__all__ = ["DEFAULT", "KINDS", "Decoded", "Kind", "Transform", "get_kind", "read_any", "read_transform"]
+__all__ = [
+    "DEFAULT",
+    "KINDS",
+    "Band",
+    "Decoded",
+    "Kind",
+    "Transform",
+    "get_kind",
+    "read_any",
+    "read_transform",
+]
+
+#: Frequencies from a lowest to a highest one, in Hz.
+Band = tuple[float, float]
 
 #: What a section without ``kind`` is about.
 DEFAULT = "image"
@@ -94,6 +107,18 @@ class Transform(Protocol):
 
     def frame(self, shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Window:
         """Say which part of a sample of a shape (*S, C) the network sees."""
+
+    def band(
+        self,
+        map: NDArray[Any],  # noqa: A002 - the design's word
+        window: Window,
+        shape: tuple[int, ...],
+        spacing: tuple[float, ...] = (),
+    ) -> Band | None:
+        """Say at which frequencies a map's (*grid) evidence in a window of a sample (*S, C) lies.
+
+        None where the network's grid has no frequencies, their unit is unknown, or none stands out.
+        """
 
 
 def _as_array(data: bytes, values: Values) -> bytes:  # noqa: ARG001 - a kind may keep the bytes instead

@@ -17,7 +17,7 @@ from foveal.errors import UsageError, nearest
 from foveal.records import Window
 from foveal.samples.formats import names_of, suffixes_of
 from foveal.samples.images import Pixels
-from foveal.samples.kinds import Kind
+from foveal.samples.kinds import Band, Kind
 from foveal.samples.pictures import FORMATS, as_sent, decode_picture
 from foveal.samples.windowing import Window as Levels
 from foveal.samples.windowing import read_window, to_unit
@@ -111,6 +111,16 @@ class ImageTransform:
     def frame(self, shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Window:  # noqa: ARG002
         """Give the whole sample (H, W, C)."""
         return (0, 0, *shape[:2])
+
+    def band(
+        self,
+        map: NDArray[Any],  # noqa: A002, ARG002 - the design's word; there are no frequencies
+        window: Window,  # noqa: ARG002
+        shape: tuple[int, ...],  # noqa: ARG002
+        spacing: tuple[float, ...] = (),  # noqa: ARG002
+    ) -> Band | None:
+        """Give none: images have no frequencies."""
+        return None
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> ImageTransform:

@@ -14,6 +14,7 @@ from torch import nn
 
 from foveal.archives.model import AuditedModel
 from foveal.config import FovealConfig
+from foveal.explaining import pictures
 from foveal.explaining.comparison import Comparer
 from foveal.explaining.files import write_explanation
 from foveal.explaining.samples import SampleExplainer
@@ -50,6 +51,20 @@ def model_of(kind, axes, **section):
         sha256="e" * 64,
         source="python:test:model",
     )
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Collect the notes that are written below pictures."""
+    notes = []
+    whole = pictures.overlay
+
+    def overlay(*args, **options):
+        notes.append(list(options["notes"]))
+        return whole(*args, **options)
+
+    monkeypatch.setattr(pictures, "overlay", overlay)
+    return notes
 
 
 def trace(folder):
@@ -105,6 +120,35 @@ def test_what_was_planted_is_boxed(make, tmp_path):
     assert json.loads((tmp_path / "out" / f"{path.stem}.json").read_text())["boxes"] == report["boxes"]
     with Image.open(tmp_path / "out" / f"{path.stem}.png") as picture:
         assert picture.mode == "RGB"
+
+
+@pytest.mark.parametrize("frequency", [600, 1800, 3100])
+def test_a_tone_in_noise_has_its_time_and_its_frequencies(frequency, tmp_path, drawn):
+    values = np.random.default_rng(0).normal(0, 0.02, 6400)
+    values[3200:4000] += 0.5 * np.sin(2 * np.pi * frequency * np.arange(800) / 8000)
+    soundfile.write(tmp_path / "tone.wav", values, 8000)
+    how = {"window": 128, "hop": 64, "log": False}
+    model = model_of("audio", 2, size=[8000], rate=8000, spectrogram=how)
+    with SampleExplainer(model, layer="conv", targets=["class:1"]) as explainer:
+        explained = explainer.explain(tmp_path / "tone.wav")
+        report = write_explanation(explained, explainer, tmp_path / "out", "tone")
+    (box,) = report["boxes"]
+    start, end = box["window"]
+    assert max(abs(start - 3200), abs(end - 4000)) <= 2 * 4 * 64  # two cells of four frames
+    low, high = box["hertz"]
+    assert low <= frequency <= high
+    assert high - low <= 2 * 4 * 8000 / 128  # two cells of four bands
+    said = f"1: {round(start * (1 / 8000), 3):g}-{round(end * (1 / 8000), 3):g} s, {low:,.0f}-{high:,.0f} Hz"
+    assert drawn == [[said]]
+
+
+@pytest.mark.parametrize("make", [trace, sound, volume])
+def test_what_has_no_frequencies_names_none(make, tmp_path, drawn):
+    path, model, *_ = make(tmp_path)
+    with SampleExplainer(model, layer="conv", targets=["class:1"]) as explainer:
+        report = write_explanation(explainer.explain(path), explainer, tmp_path / "out", path.stem)
+    assert [set(box) for box in report["boxes"]] == [{"number", "target", "window", "score"}]
+    assert not [note for notes in drawn for note in notes if "Hz" in note]
 
 
 @pytest.mark.parametrize("make", [longer_trace, spectrogram, volume])

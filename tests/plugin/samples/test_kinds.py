@@ -55,6 +55,7 @@ def test_every_transform_keeps_the_contract(name):
     frame = transform.frame(shape)
     assert len(frame) == 2 * axes
     assert all(0 <= a < b <= side for a, b, side in zip(frame[:axes], frame[axes:], shape, strict=False))
+    assert transform.band(np.ones(taken[2:]), frame, shape) is None  # no frequency stands out
 
 
 @pytest.mark.parametrize("name", list(KINDS))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -68,9 +71,29 @@ class Spectrogram:
         """Number of frequencies."""
         return self.mels or self.window // 2 + 1
 
+    def hertz(self, edge: float, rate: float) -> float:
+        """Give the frequency at an edge of bands: 0 is below the first, :attr:`bands` above the last."""
+        if self.mels is None:
+            return min(max(edge - 0.5, 0.0) * rate / self.window, rate / 2)
+        return _from_mels((edge + 0.5) / (self.mels + 1) * _mels(rate / 2))
+
     def to_mapping(self) -> dict[str, Any]:
         """Write the section."""
         return asdict(self)
+
+
+def strongest(evidence: NDArray[Any]) -> tuple[int, int] | None:
+    """Give the first row and the one behind the last with at least half of the strongest row's evidence.
+
+    They are those around the strongest row; evidence is counted from 0, or from what every row has. None
+    where no row stands out.
+    """
+    heights = evidence - max(float(evidence.min()), 0.0)
+    peak = int(heights.argmax())
+    if heights[peak] <= 0:
+        return None
+    low = np.flatnonzero(heights < heights[peak] / 2)
+    return int(low[low < peak].max(initial=-1)) + 1, int(low[low > peak].min(initial=len(heights)))
 
 
 def read_spectrogram(value: object) -> Spectrogram | None:
@@ -95,6 +118,15 @@ def read_spectrogram(value: object) -> Spectrogram | None:
     return Spectrogram(
         window, hop, None if mels is None else whole(mels, "spectrogram.mels"), bool(value.get("log", True))
     )
+
+
+def _mels(hertz: float) -> float:
+    """Bring a frequency to the mel scale (HTK's formula)."""
+    return 2595 * math.log10(1 + hertz / 700)
+
+
+def _from_mels(mels: float) -> float:
+    return float(700 * (10 ** (mels / 2595) - 1))
 
 
 @lru_cache(maxsize=8)

@@ -15,9 +15,10 @@ from torch.nn.functional import pad
 
 from foveal.errors import UsageError
 from foveal.records import Window
+from foveal.samples.kinds import Band
 from foveal.samples.stated import check_keys, numbers, sizes, whole
 from foveal.samples.traces.resampling import resample, resampled_length
-from foveal.samples.traces.spectrogram import Spectrogram, read_spectrogram
+from foveal.samples.traces.spectrogram import Spectrogram, read_spectrogram, strongest
 from foveal.samples.values import FULL_SCALE, Values
 
 
@@ -142,6 +143,28 @@ class TraceTransform:
         if self.size is None or steps <= self.size[0]:
             return (0, shape[0])
         return (0, max(1, math.ceil(shape[0] * self.size[0] / steps)))
+
+    def band(
+        self,
+        map: NDArray[Any],  # noqa: A002 - the design's word
+        window: Window,
+        shape: tuple[int, ...],
+        spacing: tuple[float, ...] = (),
+    ) -> Band | None:
+        """Say at which frequencies the evidence of a map (f, t) in a window of time lies.
+
+        Around the strongest one, as far as there is half of its evidence, both above what all have.
+        """
+        rate = self.rate or (1 / spacing[0] if spacing else None)
+        if self.spectrogram is None or rate is None:
+            return None
+        (start, end), cells = self.frame(shape, spacing), self.on_sample(map, shape, spacing).shape[-1]
+        first, last = ((side - start) * cells / (end - start) for side in window)
+        rows = strongest(map[:, int(first) : max(math.ceil(last), int(first) + 1)].sum(axis=1))
+        if rows is None:
+            return None
+        low, high = (self.spectrogram.hertz(row * self.spectrogram.bands / len(map), rate) for row in rows)
+        return low, high
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> TraceTransform:

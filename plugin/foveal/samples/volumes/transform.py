@@ -14,6 +14,7 @@ from torch.nn.functional import adaptive_avg_pool3d, interpolate
 
 from foveal.errors import UsageError
 from foveal.records import Window
+from foveal.samples.kinds import Band
 from foveal.samples.stated import check_keys, numbers, sizes, whole
 from foveal.samples.values import Values
 from foveal.samples.windowing import Window as Levels
@@ -100,6 +101,16 @@ class VolumeTransform:
     def frame(self, shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Window:  # noqa: ARG002
         """Give the whole sample (z, y, x, C)."""
         return (0, 0, 0, *shape[:3])
+
+    def band(
+        self,
+        map: NDArray[Any],  # noqa: A002, ARG002 - the design's word; there are no frequencies
+        window: Window,  # noqa: ARG002
+        shape: tuple[int, ...],  # noqa: ARG002
+        spacing: tuple[float, ...] = (),  # noqa: ARG002
+    ) -> Band | None:
+        """Give none: volumes have no frequencies."""
+        return None
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> VolumeTransform:

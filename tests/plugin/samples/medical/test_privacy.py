@@ -9,12 +9,15 @@ import zlib
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_dicom import written
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 from planted_patients import CODE, DIGITS, WORD, marks_in, planted_bytes
 from pydicom.datadict import tag_for_keyword
+from pydicom.examples import get_path
 
 from foveal.errors import UsageError
 from foveal.samples.keeping import kept_bytes, kept_picture
@@ -55,6 +58,20 @@ def test_nothing_of_a_patient_leaves_a_dicom_file(kind, name, example, everythin
     said = everything_said(kind, data)
     assert marks_in(said) == []
     assert len(said) > 4096  # a picture was decoded
+
+
+def test_nothing_of_a_patient_leaves_a_waveform(everything_said):
+    dataset = pydicom.dcmread(get_path("waveform"))
+    for group in dataset.WaveformSequence:
+        group.MultiplexGroupLabel = WORD
+        for channel in group.ChannelDefinitionSequence:
+            channel.ChannelLabel = channel.ChannelSourceSequence[0].CodeMeaning = WORD
+    data = planted_bytes(written(dataset))
+    assert set(marks_in(data)) == {WORD, DIGITS, "17760704", CODE}
+    said = everything_said("signal", data)
+    assert marks_in(said) == []
+    assert b"WaveformGroup" in said
+    assert len(said) > 4096  # a trace was decoded
 
 
 @pytest.mark.parametrize("keyword", sorted(ALLOWED))

@@ -137,10 +137,68 @@ def test_a_real_dicom_waveform():
     decoded = SIGNAL.decode(SIGNAL.read(Path(pydicom.examples.get_path("waveform"))), "w")
     assert (decoded.values.shape, decoded.spacing) == ((10000, 12), (1 / 1000,))
     assert decoded.channels[:4] == ("Lead I (Einthoven)", "Lead II", "Lead III", "Lead aVR")
-    assert decoded.tags == {}
+    assert (decoded.tags["Modality"], decoded.tags["WaveformGroup"]) == ("ECG", "1 of 2")
     # Einthoven's law holds between the first three leads, and no wrong order or scale would keep it.
     one, two, three = decoded.values[:, :3].T
     assert np.abs(one + three - two).max() <= 2.5
+
+
+def waveform(change):
+    """Write pydicom's 12-lead example anew, its groups changed."""
+    dataset = pydicom.dcmread(pydicom.examples.get_path("waveform"))
+    change(dataset.WaveformSequence)
+    out = io.BytesIO()
+    dataset.save_as(out)
+    return out.getvalue()
+
+
+def turned_round(groups):
+    groups.append(groups.pop(0))
+
+
+def none(groups):
+    del groups[:]
+
+
+def without_length(groups):
+    del groups[1].NumberOfWaveformSamples
+
+
+def without_rate(groups):
+    groups[1].SamplingFrequency = None
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        (turned_round, "2 of 2"),
+        (without_length, "1 of 2"),
+        (without_rate, "1 of 2"),
+        (none, None),
+    ],
+)
+def test_of_several_groups_the_longest_is_read(change, read):
+    whole = SIGNAL.decode(SIGNAL.read(Path(pydicom.examples.get_path("waveform"))), "w")
+    if read is None:
+        with pytest.raises(UsageError) as caught:
+            SIGNAL.decode(waveform(change), "w")
+        assert str(caught.value) == "Sample 'w' holds no waveform. Send a file with a WaveformSequence."
+        return
+    decoded = SIGNAL.decode(waveform(change), "w")
+    assert decoded.tags["WaveformGroup"] == read
+    np.testing.assert_array_equal(decoded.values, whole.values)
+    assert (decoded.spacing, decoded.channels) == (whole.spacing, whole.channels)
+
+
+def test_a_group_is_long_in_time_not_in_steps():
+    """Twelve hundred steps at 100 a second last longer than ten thousand at 1,000."""
+
+    def slow(groups):
+        groups[1].SamplingFrequency = 100
+
+    decoded = SIGNAL.decode(waveform(slow), "w")
+    assert (decoded.values.shape, decoded.spacing) == ((1200, 12), (1 / 100,))
+    assert decoded.tags["WaveformGroup"] == "2 of 2"
 
 
 def test_edf(tmp_path):

@@ -14,7 +14,7 @@ from scipy import signal
 from foveal.errors import UsageError
 from foveal.samples.kinds import read_transform
 from foveal.samples.traces.resampling import resample, resampled_length
-from foveal.samples.traces.spectrogram import Spectrogram
+from foveal.samples.traces.spectrogram import Spectrogram, strongest
 from foveal.samples.traces.transform import AudioTransform, TraceTransform
 
 
@@ -130,6 +130,52 @@ def test_frequencies_are_added_up():
     transform = AudioTransform(spectrogram=Spectrogram(16, 8))
     map_ = np.arange(24.0).reshape(2, 3, 4)
     np.testing.assert_array_equal(transform.on_sample(map_, (500, 1)), map_.sum(1))
+
+
+def test_edges_of_bands_by_hand():
+    plain, mel = Spectrogram(8, 4), Spectrogram(256, 128, mels=20)
+    assert [plain.hertz(edge, 8000) for edge in range(6)] == [0, 500, 1500, 2500, 3500, 4000]
+    assert plain.hertz(1.5, 8000) == 1000  # the middle of the second band
+    # Twenty-two points, evenly spaced in mels, are where the triangles begin, peak and end.
+    points = np.linspace(0, 2595 * np.log10(1 + 4000 / 700), 22)
+    middles = 700 * (10 ** (points[1:-1] / 2595) - 1)
+    np.testing.assert_allclose([mel.hertz(band + 0.5, 8000) for band in range(20)], middles, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "rows"),
+    [
+        ([0, 1, 4, 3, 1], (2, 4)),
+        ([4, 3, 1, 4], (0, 2)),
+        ([-9, -9, 0.1], (2, 3)),
+        ([5, 5, 9, 7, 5], (2, 4)),  # what all rows have does not count
+        ([3, 3, 3], None),
+        ([-1, -2], None),
+    ],
+)
+def test_rows_around_the_strongest(evidence, rows):
+    assert strongest(np.array(evidence, np.float32)) == rows
+
+
+@given(st.floats(150, 3850), st.sampled_from([None, 24, 40]), st.integers(0, 5))
+@settings(deadline=None, max_examples=40)
+def test_the_band_of_a_tone_in_noise_holds_the_tone(frequency, mels, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(0, 0.05, (4000, 1)).astype(np.float32)
+    values[2000:3000, 0] += np.sin(2 * np.pi * frequency * np.arange(1000) / 8000)
+    values[:1000, 0] += 5 * np.sin(2 * np.pi * 700 * np.arange(1000) / 8000)  # elsewhere, and louder
+    transform = AudioTransform(rate=8000.0, size=(6000,), spectrogram=Spectrogram(256, 128, mels, log=False))
+    power = transform(values, "s", (1 / 8000,))[0].numpy()
+    low, high = transform.band(power, (2000, 3000), values.shape, (1 / 8000,))
+    assert low <= frequency <= high
+    assert high - low <= max(160, 0.3 * frequency)
+
+
+def test_no_band_without_frequencies_or_their_unit():
+    map_ = np.arange(15.0).reshape(3, 5)
+    assert TraceTransform(rate=100.0).band(map_, (0, 4), (40, 1)) is None
+    assert AudioTransform(spectrogram=Spectrogram(16, 8)).band(map_, (0, 4), (40, 1)) is None
+    assert AudioTransform(spectrogram=Spectrogram(16, 8)).band(map_, (0, 4), (40, 1), (0.01,)) is not None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,110 @@
+"""Spoken digits from recordings to findings: a speaker that only production has is a gap, and is named."""
+
+from __future__ import annotations
+
+import csv
+import os
+import runpy
+
+import numpy as np
+import pytest
+import torch
+from ready_stores import ready_store
+
+from foveal import Library
+from foveal.archives import load_model
+from foveal.archives.pack import pack
+from foveal.collecting import collect
+from foveal.library.connection import quiet
+from foveal.samples.listing import list_samples
+from foveal_audit.auditing import audit
+from foveal_audit.reproducible import one_thread
+from foveal_audit.settings import AuditSettings
+from foveal_audit.studies.training import train_classifier
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+#: Takes that training holds of the speakers it knows; production has the others.
+TRAINED = 6
+SECTION = {"size": [4800], "channels": 1, "rate": 8000}
+HEARD = {"spectrogram": {"window": 256, "hop": 100, "mels": 40}, "mean": [-45.0], "std": [20.0]}
+SETTINGS = AuditSettings(pairs=32, nodes=1, generators=0)
+
+
+def write_manifest(path, data, rows):
+    with path.open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(("path", "label", "speaker"))
+        for row in rows:
+            name = os.path.relpath(data / "spoken-digits" / row["path"], path.parent)
+            table.writerow((name, row["label"], row["speaker"]))
+    return path
+
+
+def split(data, folder, unheard):
+    """Write what training and production hold: of one speaker only production has recordings."""
+    rows = list(csv.DictReader((data / "spoken-digits" / "manifest.csv").open()))
+    known = [row for row in rows if row["speaker"] != unheard]
+    new = [row for row in rows if row["speaker"] == unheard and int(row["take"]) < 4]
+    trained = [row for row in known if int(row["take"]) < TRAINED]
+    asked = [row for row in known if int(row["take"]) >= TRAINED]
+    return (
+        write_manifest(folder / "training.csv", data, trained),
+        write_manifest(folder / "production.csv", data, [*asked, *new]),
+    )
+
+
+def pack_trained(folder, models, training, seed):
+    """Train on the recordings as the archive's own preprocessing gives them; give the archive."""
+    file, weights = models / "sound_net.py", folder / "weights.pt"
+    make = runpy.run_path(str(file))["SoundNet"]
+    told = {"labels": list("0123456789"), "config": {"preprocess": HEARD}}
+    torch.save(make().state_dict(), weights)
+    blank = load_model(str(pack("audio", file, weights, folder / "blank.mar", **SECTION, **told)))
+    files = list_samples(training, blank.kind)
+    decoded = [blank.kind.decode(blank.kind.read(one.path), one.name) for one in files]
+    x = np.stack([blank.transform(one.values, "", one.spacing).numpy() for one in decoded])
+    y = np.array([int(one.label) for one in files], np.int64)
+    network = train_classifier(make, x, y, epochs=20, seed=seed, rate=2e-3)
+    torch.save(network.state_dict(), weights)
+    return pack("audio", file, weights, folder / "digits.mar", **SECTION, **told)
+
+
+def audited(folder, data, models, unheard, seed):
+    """Take the recordings through every room; give what was found."""
+    quiet()
+    training, production = split(data, folder, unheard)
+    with one_thread():
+        model = load_model(str(pack_trained(folder, models, training, seed)))
+        library = Library("digits", ready_store(folder / "mlflow.db"))
+        assert not collect(model, training, "training", library).unreadable
+        assert not collect(model, production, "production", library).unreadable
+        return audit(model, library, SETTINGS).result.findings
+
+
+@pytest.mark.parametrize(
+    ("unheard", "seed"),
+    [
+        ("theo", 0),
+        *(pytest.param("theo", seed, marks=pytest.mark.full) for seed in (1, 2)),
+        *(
+            pytest.param(name, 0, marks=pytest.mark.full)
+            for name in ("george", "jackson", "lucas", "nicolas", "yweweler")
+        ),
+    ],
+)
+def test_a_speaker_that_training_never_heard_is_a_gap(tmp_path, data, models, unheard, seed):
+    findings = audited(tmp_path, data, models, unheard, seed)
+    (gap,) = findings.gaps
+    assert (gap.gap, gap.explained_by) == ("uncovered_group", {"speaker": unheard})
+    hits = sum(f"_{unheard}_" in name for name in gap.samples)
+    assert hits >= 26  # two thirds of what the speaker says
+    assert len(gap.samples) - hits <= 2
+    assert findings.artefacts == []
+
+
+@pytest.mark.full
+def test_other_takes_of_known_speakers_are_no_gap(tmp_path, data, models):
+    findings = audited(tmp_path, data, models, "nobody", 0)
+    assert findings.gaps == []
+    assert findings.artefacts == []
