@@ -221,7 +221,7 @@ class _Audit:
             stated,
             model=model_ref(model),
             library=library_ref(self._library, model, evidence),
-            config=config_record(self._settings, model, self._knowledge),
+            config=config_record(self._settings, model, self._knowledge, evidence.samples.axes),
             environment=environment_record(),
             seed=self._settings.seed,
             created=now(),

@@ -11,7 +11,7 @@ from foveal import Library
 from foveal.archives import AuditedModel
 from foveal_audit.bundle.identity import sha256_json
 from foveal_audit.bundle.schema import Config, Environment, LibraryRef, ModelRef
-from foveal_audit.judgement.fusion import FUSION
+from foveal_audit.judgement.fusion import FUSIONS
 from foveal_audit.judgement.verdict import as_record
 from foveal_audit.knowledge import NOTHING, Knowledge
 from foveal_audit.settings import AuditSettings
@@ -51,12 +51,14 @@ def library_ref(library: Library, model: AuditedModel, evidence: Evidence) -> Li
     )
 
 
-def config_record(settings: AuditSettings, model: AuditedModel, knowledge: Knowledge = NOTHING) -> Config:
-    """Write down all settings and thresholds, and their hash."""
+def config_record(
+    settings: AuditSettings, model: AuditedModel, knowledge: Knowledge = NOTHING, axes: int = 2
+) -> Config:
+    """Write down settings, thresholds, what weighs signals of samples of so many axes, and the hash."""
     content: dict[str, object] = {
         "audit": asdict(settings) | {"features": list(settings.features)},
         "thresholds": dict(as_record()),
-        "fusion": FUSION.record(),
+        "fusion": FUSIONS[axes].record(),
         "model_config_sha256": model.config.sha256,
     }
     if knowledge.identity:

@@ -8,12 +8,18 @@ import planted_volumes
 import pytest
 from ready_stores import ready_store
 
+from foveal.archives import AuditedModel
 from foveal.collecting import collect
+from foveal.config import FovealConfig
 from foveal.library import Library
+from foveal.samples.traces.transform import TraceTransform
 from foveal_audit.auditing import audit
 from foveal_audit.judgement import rederive
 from foveal_audit.opponents import OPPONENTS
 from foveal_audit.settings import AuditSettings
+from foveal_audit.studies import traces
+from foveal_audit.studies.trace_network import TraceNet
+from foveal_audit.studies.training import train_classifier
 from foveal_audit.windows import read_evidence
 
 pytestmark = pytest.mark.slow
@@ -98,6 +104,31 @@ def test_published_detectors_look_at_traces_too(beats):
     assert len(found) > 1
     assert all(np.isfinite(group.score) for group in found)
     assert all(group.windows.boxes.shape[1] == 2 for group in found)
+
+
+@pytest.fixture(scope="module")
+def ecg(tmp_path_factory):
+    """A network that was trained on recordings of which one recorder's begin with a calibration pulse."""
+    folder, how = tmp_path_factory.mktemp("ecg"), traces.STUDIES["ecg"]
+    made = traces.make_recordings("ecg", 7, 600)
+    transform = TraceTransform(size=(how.steps,), channels=1, rate=how.rate, std=(0.3,))
+    x = np.stack([transform(one.values).numpy() for one in made])
+    y = np.array([one.label for one in made], np.int64)
+    net = train_classifier(TraceNet, x, y, epochs=20, seed=0, rate=3e-3)
+    watched = {"window": [how.steps // 10], "rule": {"percentile": 80}}
+    config = FovealConfig.from_mapping(watched, environ={})
+    model = AuditedModel("ecg", net, transform, how.labels, config, "2" * 64, "python:ecg:model")
+    tables = {"training": traces.write_recordings(folder, "training", "ecg", made)}
+    settings = AuditSettings(pairs=64, nodes=0, generators=0)
+    return audit(model, filled(folder, "ecg", model, tables), settings).result.findings
+
+
+def test_a_trained_network_is_caught_at_the_pulse_and_nowhere_else(ecg):
+    (pulse,) = {one.mark for one in traces.make_recordings("ecg", 7, 600) if one.mark}
+    flagged = [one for one in ecg.assessments if one.verdict in FLAGGED]
+    assert flagged[:1] == ecg.assessments[:1]
+    assert all(lies_on(one, pulse) for one in flagged)
+    assert ecg.assessments[0].effects.removal.low > 0.05
 
 
 def test_the_cube_is_flagged_and_nothing_else_is(scans):

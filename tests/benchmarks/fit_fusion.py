@@ -3,11 +3,13 @@
     foveal bench --seed 1 --out D1; foveal bench --seed 2 --out D2; ...
     python tests/benchmarks/fit_fusion.py D1 D2 ... [--write]
     python tests/benchmarks/fit_fusion.py            # on what the shipped model was fitted on
+    python tests/benchmarks/planted_plans.py D; python tests/benchmarks/fit_fusion.py D --axes 1 [--write]
 
-Every folder holds answers of the audit with their truth. Facets of artefacts that the network relies on are
-held against genuine facets that it relies on; see ``foveal_audit.benchmarking.fitting``. Cases that hold a
-kind of artefact, or else the case itself, are left out in turn: what is told, and the spread of genuine
-facets that p-values come from, is of facets that the model did not see. Held-out seeds are refused.
+Every folder holds answers of the audit with their truth, of pictures or (``--axes 1``) of traces. Facets of
+artefacts that the network relies on are held against genuine facets that it relies on; see
+``foveal_audit.benchmarking.fitting``. Cases that hold a kind of artefact, or else the case itself, are left
+out in turn: what is told, and the spread of genuine facets that p-values come from, is of facets that the
+model did not see. Held-out seeds are refused.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import planted_plans
 from sklearn.metrics import roc_auc_score
 
 import foveal_audit
+from foveal_audit.benchmarking import fitting
 from foveal_audit.benchmarking.fitting import (
     SHIPPED,
     Row,
@@ -27,13 +31,15 @@ from foveal_audit.benchmarking.fitting import (
     calibrated,
     fit,
     left_out,
-    rows_of,
     shipped_rows,
     table_of,
     write_rows,
 )
+from foveal_audit.judgement import fusion
 
 _ROOT = Path(foveal_audit.__file__).parent
+#: What reads a folder's facets, by the number of axes of the samples.
+_READERS = {1: planted_plans.rows_of, 2: fitting.rows_of}
 
 
 def table(rows: list[Row], scores: Table) -> str:
@@ -55,16 +61,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--write", action="store_true", help="put model and facets into the package")
+    parser.add_argument("--axes", type=int, choices=_READERS, default=2, help="of the samples")
     asked = parser.parse_args()
-    rows = [row for folder in asked.folders for row in rows_of(folder)] or shipped_rows()
+    read = _READERS[asked.axes]
+    rows = [row for folder in asked.folders for row in read(folder)] or shipped_rows(asked.axes)
     known = table_of(rows)
     scores = left_out(known, rows)
-    model = calibrated(fit(known, rows), scores, rows)
+    model = calibrated(fit(known, rows), scores, rows, fitting.SHARES[asked.axes])
     weights = (f"{term.signal:24}{term.weight:6.2f}" for term in model.terms)
     print("\n".join([table(rows, scores), "", *weights]))  # noqa: T201 - a table is what this is for
     if asked.write:
-        (_ROOT / "judgement" / "fusion.json").write_text(json.dumps(model.record(), indent=1) + "\n")
-        write_rows(rows, _ROOT / "benchmarking" / SHIPPED)
+        path = _ROOT / "judgement" / fusion.SHIPPED[asked.axes]
+        path.write_text(json.dumps(model.record(), indent=1) + "\n")
+        write_rows(rows, _ROOT / "benchmarking" / SHIPPED[asked.axes])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ calibrated on what it tells where it saw neither the facet's kind of artefact no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from foveal.errors import UsageError
@@ -34,8 +35,11 @@ SIGNS = {name: kind.direction for name, kind in KINDS.items()}
 #: and must not flag anything alone.
 RIDGE, DRAWN = 100.0, 400.0
 _FOLDS, _LEAST = 5, 30
-#: The facets that the shipped model was fitted on.
-SHIPPED = "fitted.parquet"
+#: The facets that the shipped models were fitted on, by the number of axes of the samples.
+SHIPPED: Mapping[int, str] = {1: "fitted_traces.parquet", 2: "fitted.parquet"}
+#: Share of artefacts among facets that are relied on, as a model supposes it; None: that of its rows. Rows of
+#: traces say how they were planned: their model supposes what those of pictures have.
+SHARES: Mapping[int, float | None] = {1: 0.3, 2: None}
 
 Table = NDArray[np.float64]
 
@@ -108,9 +112,9 @@ def read_rows(path: Path) -> list[Row]:
     ]
 
 
-def shipped_rows() -> list[Row]:
-    """Give the facets that the shipped model was fitted on."""
-    with as_file(files("foveal_audit.benchmarking") / SHIPPED) as path:
+def shipped_rows(axes: int = 2) -> list[Row]:
+    """Give the facets that the shipped model of samples of so many axes was fitted on."""
+    with as_file(files("foveal_audit.benchmarking") / SHIPPED[axes]) as path:
         return read_rows(path)
 
 
@@ -203,11 +207,16 @@ def left_out(table: Table, rows: Sequence[Row]) -> Table:
     return scores
 
 
-def calibrated(model: Fusion, scores: Table, rows: Sequence[Row]) -> Fusion:
-    """Stretch a model so that its log-odds are those of facets that it did not see (Platt 1999)."""
+def calibrated(model: Fusion, scores: Table, rows: Sequence[Row], share: float | None = None) -> Fusion:
+    """Stretch a model so that its log-odds are those of facets that it did not see (Platt 1999).
+
+    With a ``share``, as if so many of them were artefacts.
+    """
     truth = np.array([row.is_artefact for row in rows])
     line = LogisticRegression(C=1e6).fit(scores[:, None], truth)
     slope, offset = float(line.coef_[0, 0]), float(line.intercept_[0])
+    if share is not None:
+        offset += float(logit(share) - logit(truth.mean()))
     terms = tuple(replace(term, weight=round(slope * term.weight, 6)) for term in model.terms)
     genuine = offset + slope * scores[~truth]
     return Fusion(
@@ -218,7 +227,7 @@ def calibrated(model: Fusion, scores: Table, rows: Sequence[Row]) -> Fusion:
     )
 
 
-def refitted(rows: Sequence[Row]) -> Fusion:
-    """Fit and calibrate a model, as the shipped one was."""
+def refitted(rows: Sequence[Row], share: float | None = None) -> Fusion:
+    """Fit and calibrate a model, as the shipped one was; ``share`` is one of :data:`SHARES`."""
     table = table_of(rows)
-    return calibrated(fit(table, rows), left_out(table, rows), rows)
+    return calibrated(fit(table, rows), left_out(table, rows), rows, share)

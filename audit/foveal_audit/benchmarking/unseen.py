@@ -31,9 +31,12 @@ class Unseen:
     ----------
     rows
         What the shipped model was fitted on.
+    share
+        Of artefacts that it supposes, see :data:`foveal_audit.benchmarking.fitting.SHARES`.
     """
 
     rows: Sequence[Row]
+    share: float | None = None
     _fitted: dict[frozenset[str], Fusion] = field(default_factory=dict)
 
     def without(self, kinds: frozenset[str], case: str) -> Fusion:
@@ -44,7 +47,7 @@ class Unseen:
             if not own & kinds and name.rpartition("/")[2] != case
         )
         if left not in self._fitted:
-            self._fitted[left] = refitted([row for row in self.rows if row.case in left])
+            self._fitted[left] = refitted([row for row in self.rows if row.case in left], self.share)
         return self._fitted[left]
 
 

@@ -18,7 +18,7 @@ from foveal_audit.judgement.commonest import commonest_values
 from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.explaining import counter_evidence, reasons
 from foveal_audit.judgement.facet import Judged
-from foveal_audit.judgement.fusion import FUSION, Fusion
+from foveal_audit.judgement.fusion import FUSION, FUSIONS, Fusion
 from foveal_audit.judgement.irrelevance import PROPERTY, is_property, log_odds
 from foveal_audit.judgement.learned import has_learned
 from foveal_audit.judgement.signals import Signal as Measure
@@ -37,11 +37,13 @@ def assess(
     judged: Sequence[Judged], samples: Samples, model_sha256: str, labels: Sequence[str], seed: int
 ) -> list[Assessment]:
     """Turn measurements into assessments, with false discoveries controlled over all of them."""
-    q_values = discovery_rates([p_values(one) for one in judged])
+    fusion = FUSIONS[samples.axes]
+    q_values = discovery_rates([p_values(one, fusion) for one in judged])
     if not has_learned(samples):
         q_values = [None if q is None else 1.0 for q in q_values]
     return [
-        _assess(one, q, samples, model_sha256, labels, seed) for one, q in zip(judged, q_values, strict=True)
+        _assess(one, q, samples, model_sha256, labels, seed, fusion)
+        for one, q in zip(judged, q_values, strict=True)
     ]
 
 
@@ -53,14 +55,14 @@ class PValues:
     irrelevance: float
 
 
-def p_values(judged: Judged) -> PValues | None:
+def p_values(judged: Judged, fusion: Fusion = FUSION) -> PValues | None:
     """Give the p-values of a facet; None where nothing was tested.
 
     Reliance is seen in the probability or in the logit, so the smaller p-value is doubled. Irrelevance of
     windows is held against genuine facets of planted truth; a property of whole pictures has its own nulls,
     and must cost something when it is taken away.
     """
-    return p_values_of(judged.paste.p if judged.paste else None, judged.signals)
+    return p_values_of(judged.paste.p if judged.paste else None, judged.signals, fusion)
 
 
 def p_values_of(
@@ -121,6 +123,7 @@ def _assess(
     model_sha256: str,
     labels: Sequence[str],
     seed: int,
+    fusion: Fusion,
 ) -> Assessment:
     facet, windows = judged.facet, judged.facet.windows
     draft = Assessment(
@@ -141,7 +144,7 @@ def _assess(
         entries=_entries(windows, samples, seed),
     )
     # Judged by the rounded numbers that are written down, so that the verdict follows from the record.
-    measured = measured_of(draft)
+    measured = measured_of(draft, fusion)
     decided = verdict.decide(measured)
     name = labels[judged.outcome] if judged.outcome < len(labels) else f"class {judged.outcome}"
     most = commonest_values(windows.owner, samples, judged.outcome)

@@ -93,8 +93,8 @@ def measure_effects(
     if len(placed) < THRESHOLDS.fewest or min(len(hosts), len(foreign), len(donors)) < _FEWEST:
         return EffectsMeasured()
     margin = Scale(bench.spread(spaced(np.flatnonzero(usable))))
-    removed = remove(bench, placed, hosts, rng, around.pairs)
-    pasted = transfer(bench, donors, foreign, outcome, rng, around.pairs)
+    removed = remove(bench, placed, hosts, rng, around.pairs, around.taken)
+    pasted = transfer(bench, donors, foreign, outcome, rng, around.pairs, around.taken)
     paste, in_margins = pasted.effect(outcome), pasted.effect(outcome, margin)
     extra = {REMOVAL_MARGIN: _signal(removed.effect(margin)), PASTE_MARGIN: _signal(in_margins)}
     mediated = None

@@ -12,6 +12,7 @@ from foveal.records import Window
 from foveal.samples.values import Values
 from foveal_audit.judgement.asking import PROBABILITY, Bench, Logits, Scale, answers_once
 from foveal_audit.judgement.filling import fill_from, fill_smoothly
+from foveal_audit.judgement.hosts import Found, hosts_for
 from foveal_audit.judgement.pairs import Effect, smaller, summarise
 from foveal_audit.judgement.places import Placed, control_window, cut, in_rounds, is_fresh, same_place
 from foveal_audit.judgement.stopping import Look, is_futile, is_sure, run_until
@@ -68,7 +69,12 @@ class Removal:
 
 
 def remove(
-    bench: Bench, facet: Sequence[Placed], hosts: Sequence[int], rng: np.random.Generator, pairs: int
+    bench: Bench,
+    facet: Sequence[Placed],
+    hosts: Sequence[int],
+    rng: np.random.Generator,
+    pairs: int,
+    found: Found | None = None,
 ) -> Removal:
     """Take the facet out of its samples until its effect is clear.
 
@@ -86,19 +92,20 @@ def remove(
         Chooses windows, controls and hosts.
     pairs
         Windows tried at most.
+    found
+        Per sample the windows that were found in it, of any facet; None: nothing is known.
     """
     owners = np.array([placed.sample for placed in facet], dtype=np.int64)
     rows = in_rounds(owners, min(pairs, len(facet)), rng)
-    others = np.asarray(hosts, dtype=np.int64)
-    others = others[in_rounds(others, len(rows), rng)]
-    found: list[Removal] = []
+    others = hosts_for(bench, [facet[row] for row in rows], hosts, found or {}, rng)
+    looked: list[Removal] = []
 
     def settles(start: int, look: Look) -> bool:
         chosen = [facet[row] for row in rows[start : look.pairs]]
-        found.append(_removed(bench, chosen, others[start : look.pairs], rng))
-        return _joined(found, look).is_settled
+        looked.append(_removed(bench, chosen, others[start : look.pairs], rng))
+        return _joined(looked, look).is_settled
 
-    return _joined(found, run_until(settles, len(rows)))
+    return _joined(looked, run_until(settles, len(rows)))
 
 
 def _removed(

@@ -12,6 +12,7 @@ from foveal.records import Window
 from foveal.samples.values import Values
 from foveal_audit.judgement.asking import PROBABILITY, Bench, Logits, Scale, answers_once
 from foveal_audit.judgement.filling import fill_from
+from foveal_audit.judgement.hosts import Found, hosts_for
 from foveal_audit.judgement.pairs import Effect, summarise
 from foveal_audit.judgement.places import Placed, control_window, cut, in_rounds, is_fresh, same_place
 from foveal_audit.judgement.stopping import Look, is_futile, is_sure, run_until
@@ -82,6 +83,7 @@ def transfer(
     outcome: int,
     rng: np.random.Generator,
     pairs: int,
+    found: Found | None = None,
 ) -> Transfer:
     """Paste the facet's crops at the donor's place until the effect on one class is clear.
 
@@ -99,19 +101,20 @@ def transfer(
         Chooses donors, controls and hosts.
     pairs
         Pairs at most.
+    found
+        Per sample the windows that were found in it, of any facet; None: nothing is known.
     """
     rows = in_rounds(np.array([placed.sample for placed in facet], dtype=np.int64), pairs, rng)
-    others = np.asarray(hosts, dtype=np.int64)
-    others = others[in_rounds(others, pairs, rng)]
-    found: list[Transfer] = []
+    others = hosts_for(bench, [facet[row] for row in rows], hosts, found or {}, rng)
+    looked: list[Transfer] = []
 
     def settles(start: int, look: Look) -> bool:
         chosen = zip(rows[start : look.pairs], others[start : look.pairs], strict=True)
         made = [_pair(bench, facet[row], int(host), rng) for row, host in chosen]
-        found.append(_asked(bench, made))
-        return _joined(found, look).is_settled(outcome)
+        looked.append(_asked(bench, made))
+        return _joined(looked, look).is_settled(outcome)
 
-    return _joined(found, run_until(settles, pairs))
+    return _joined(looked, run_until(settles, pairs))
 
 
 def _pair(bench: Bench, placed: Placed, host: int, rng: np.random.Generator) -> Pair:

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+import trace_plants
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from foveal_audit.benchmarking.fitting import (
     write_rows,
 )
 from foveal_audit.benchmarking.unseen import Unseen, decided
+from foveal_audit.judgement import fusion
 from foveal_audit.judgement.fusion import Fusion
 from foveal_audit.limits import NOTHING_LEARNED
 
@@ -42,9 +44,17 @@ def row(case, kind, is_artefact=True):
     return Row(case, kind, is_artefact, {"position_lock": 1.0})
 
 
-def test_the_shipped_weights_are_those_of_the_shipped_facets():
-    written = json.loads((files("foveal_audit.judgement") / "fusion.json").read_text())
-    assert json.loads(json.dumps(refitted(shipped_rows()).record())) == written
+@pytest.mark.parametrize("axes", sorted(fitting.SHIPPED))
+def test_the_shipped_weights_are_those_of_the_shipped_facets(axes):
+    written = json.loads((files("foveal_audit.judgement") / fusion.SHIPPED[axes]).read_text())
+    assert json.loads(json.dumps(refitted(shipped_rows(axes), fitting.SHARES[axes]).record())) == written
+
+
+def test_no_trace_that_weights_were_fitted_on_is_of_another_study():
+    """Plants and tasks are those of ``trace_plants``, none of those that the audit is tried on."""
+    rows = shipped_rows(axes=1)
+    assert {row.kind for row in rows if row.is_artefact} <= set(trace_plants.LOCAL)
+    assert {row.kind for row in rows if not row.is_artefact} <= {"outcome", *trace_plants.TASKS}
 
 
 def test_no_shipped_facet_is_of_a_held_out_seed():
@@ -93,7 +103,9 @@ def test_a_signal_that_tells_artefacts_gets_a_weight_and_one_against_its_directi
 )
 def test_cases_with_a_kind_are_left_out_whole(monkeypatch, kinds, case, left):
     seen = []
-    monkeypatch.setattr(unseen, "refitted", lambda rows: seen.append(sorted({one.case for one in rows})))
+    monkeypatch.setattr(
+        unseen, "refitted", lambda rows, _share: seen.append(sorted({one.case for one in rows}))
+    )
     rows = [
         row("a/one-1", "marker"),
         row("a/one-1", "object", is_artefact=False),
@@ -106,6 +118,17 @@ def test_cases_with_a_kind_are_left_out_whole(monkeypatch, kinds, case, left):
     asked.without(frozenset(kinds), case)
     asked.without(frozenset(kinds), case)
     assert seen == [left]
+
+
+def test_another_share_of_artefacts_moves_all_log_odds_alike():
+    rows = shipped_rows(axes=1)
+    usual, half = refitted(rows), refitted(rows, share=0.5)
+    truth = np.mean([one.is_artefact for one in rows])
+    moved = -np.log(truth / (1 - truth))
+    assert half.terms == usual.terms
+    assert half.intercept - usual.intercept == pytest.approx(moved, abs=1e-5)
+    assert half.usual - usual.usual == pytest.approx(moved, abs=1e-5)  # so that p-values stay
+    assert half.spread == usual.spread
 
 
 def facets_of(found):

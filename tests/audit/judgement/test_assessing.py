@@ -21,7 +21,7 @@ from foveal_audit.judgement.assessing import (
     strongest,
 )
 from foveal_audit.judgement.facet import Facet, Judged
-from foveal_audit.judgement.fusion import FUSION
+from foveal_audit.judgement.fusion import FUSION, FUSIONS, share
 from foveal_audit.judgement.pairs import Effect
 from foveal_audit.judgement.signals import Signal
 from foveal_audit.judgement.verdict import THRESHOLDS, as_record
@@ -138,6 +138,17 @@ def test_the_p_values_of_windows_are_of_effects_and_of_the_fused_signals():
     assert p_values(one) == PValues(0.02, FUSION.p_value(log_odds))
     assert p_values(with_signals(one, paste_margin=Signal(0.7, 1e-4))).reliance == pytest.approx(2e-4)
     assert p_values(replace(one, paste=None)) is None
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((400, 1), 1), ((64, 64, 1), 2), ((32, 32, 32, 1), 3)])
+def test_signals_are_weighed_by_the_model_for_so_many_axes(shape, axes):
+    one, samples = judged(), replace(SAMPLES, shapes=(shape,) * len(SAMPLES.shapes))
+    (made,) = assess([one], samples, *ASKED[1:])
+    values = {name: signal.value for name, signal in one.signals.items()}
+    log_odds = FUSIONS[axes].log_odds(values)
+    assert made.irrelevance == pytest.approx(share(log_odds), abs=1e-6)
+    assert made.q_value == pytest.approx(max(2e-6, FUSIONS[axes].p_value(log_odds)), rel=1e-5)
+    assert rederive(made, {**CONFIG, "fusion": FUSIONS[axes].record()}) == made.verdict
 
 
 def test_a_property_has_nulls_of_its_own():

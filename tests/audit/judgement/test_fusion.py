@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from foveal_audit.judgement.fusion import FUSION, Fusion, Term, share
+from foveal_audit.judgement.fusion import FUSION, FUSIONS, Fusion, Term, share
 from foveal_audit.judgement.irrelevance import log_odds
 from foveal_audit.judgement.signals.registry import KINDS
 
 UP = Term("lock", 1, centre=0.2, scale=0.1, weight=0.5)
 DOWN = Term("tie", -1, centre=0.5, scale=0.25, weight=2.0)
 MODEL = Fusion(-1.0, (UP, DOWN), usual=-1.0, spread=0.5)
+SHIPPED = st.sampled_from(sorted(FUSIONS))
 SIGNALS = st.dictionaries(st.sampled_from(sorted(KINDS)), st.floats(-5, 5))
 
 
@@ -47,32 +48,41 @@ def test_a_share_of_log_odds():
     assert share(-1e6) == 0
 
 
-@given(SIGNALS)
-def test_the_shipped_model_survives_being_written(signals):
-    again = Fusion.read(json.loads(json.dumps(FUSION.record())))
-    assert again == FUSION
-    assert again.log_odds(signals) == FUSION.log_odds(signals)
+@given(SIGNALS, SHIPPED)
+def test_the_shipped_models_survive_being_written(signals, axes):
+    again = Fusion.read(json.loads(json.dumps(FUSIONS[axes].record())))
+    assert again == FUSIONS[axes]
+    assert again.log_odds(signals) == FUSIONS[axes].log_odds(signals)
 
 
-@given(SIGNALS, st.sampled_from(sorted(KINDS)), st.floats(0, 3))
-def test_no_signal_counts_against_its_direction(signals, name, more):
+@given(SIGNALS, SHIPPED, st.sampled_from(sorted(KINDS)), st.floats(0, 3))
+def test_no_signal_counts_against_its_direction(signals, axes, name, more):
     before = {name: 0.0, **signals}
     after = {**before, name: before[name] + KINDS[name].direction * more}
-    assert FUSION.log_odds(after) >= FUSION.log_odds(before) - 1e-9
+    assert FUSIONS[axes].log_odds(after) >= FUSIONS[axes].log_odds(before) - 1e-9
 
 
-def test_the_shipped_model_knows_its_signals():
-    assert {term.signal for term in FUSION.terms} <= set(KINDS)
-    assert all(term.direction == KINDS[term.signal].direction for term in FUSION.terms)
-    assert all(term.weight > 0 and term.scale > 0 for term in FUSION.terms)
+def test_traces_have_a_model_of_their_own_and_volumes_that_of_pictures():
+    assert sorted(FUSIONS) == [1, 2, 3]
+    assert FUSIONS[1] != FUSIONS[2]
+    assert FUSIONS[3] == FUSIONS[2] == FUSION
 
 
-def test_no_look_of_a_crop_alone_makes_an_artefact():
+@pytest.mark.parametrize("axes", sorted(FUSIONS))
+def test_the_shipped_models_know_their_signals(axes):
+    terms = FUSIONS[axes].terms
+    assert {term.signal for term in terms} <= set(KINDS)
+    assert all(term.direction == KINDS[term.signal].direction for term in terms)
+    assert all(term.weight > 0 and term.scale > 0 for term in terms)
+
+
+@pytest.mark.parametrize("axes", sorted(FUSIONS))
+def test_no_look_of_a_crop_alone_makes_an_artefact(axes):
     """All signals of how a crop is drawn, at their strongest, and nothing else known."""
-    drawn = [term for term in FUSION.terms if term.signal.startswith("drawn_")]
+    drawn = [term for term in FUSIONS[axes].terms if term.signal.startswith("drawn_")]
     strongest = {term.signal: term.centre + term.direction * 10 * term.scale for term in drawn}
     assert drawn
-    assert share(FUSION.log_odds(strongest)) < 0.65
+    assert share(FUSIONS[axes].log_odds(strongest)) < 0.65
 
 
 @pytest.mark.parametrize(
