@@ -20,8 +20,8 @@ from foveal.archives import AuditedModel, load_model
 from foveal.collecting import collect
 from foveal.library.connection import quiet
 from foveal_audit.demo.making import train_network, write_study
-from foveal_audit.demo.plan import FULL_DEMO, QUICK_DEMO
-from foveal_audit.demo.running import ARCHIVE, MODEL, pack_demo
+from foveal_audit.demo.pictures import PICTURE
+from foveal_audit.demo.running import archive_of, pack_demo
 from foveal_audit.depicting import draw_generator
 from foveal_audit.examining import examine
 from foveal_audit.generators import KINDS, QualityCard
@@ -30,7 +30,7 @@ from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings
 from foveal_audit.windows import read_evidence
 
-PLANS = {"full": FULL_DEMO, "quick": QUICK_DEMO}
+PLANS = {"full": PICTURE.full, "quick": PICTURE.quick}
 #: Figure: where it stands on the card, what is wanted, and whether more is better.
 WANTED = {"activation": (0.9, True), "c2st": (0.62, False), "density": (0.9, True), "coverage": (0.7, True)}
 HEAD = (
@@ -76,11 +76,11 @@ def _study(out: Path, plan: str, seed: int, kind: str, count: int) -> Iterator[Q
 
 def _made(folder: Path, plan: str, seed: int) -> tuple[AuditedModel, Library]:
     """Give the study's network and library, made now unless they are there."""
-    library = Library(MODEL, f"sqlite:///{folder / 'mlflow.db'}")
+    library = Library(PICTURE.name, f"sqlite:///{folder / 'mlflow.db'}")
     if (folder / "mlflow.db").is_file():
-        return load_model(str(folder / ARCHIVE)), library
-    files = write_study(folder / "data", "standard", PLANS[plan], seed)
-    model = load_model(str(pack_demo(folder, train_network(files, PLANS[plan], seed))))
+        return load_model(str(archive_of(folder, PICTURE))), library
+    files = write_study(folder / "data", PICTURE, "standard", PLANS[plan], seed)
+    model = load_model(str(pack_demo(folder, PICTURE, train_network(files, PLANS[plan], seed))))
     collect(model, files.training, "training", library)
     collect(model, files.production, "production", library)
     return model, library

@@ -35,6 +35,7 @@ from foveal.samples.traces.transform import TraceTransform
 from foveal.samples.volumes.transform import VolumeTransform
 from foveal_audit.auditing import audit
 from foveal_audit.settings import QUICK
+from foveal_audit.studies.volumes import draw_volume
 
 TRAINED, PRODUCED, EPOCHS = 600, 150, 12
 #: Share of the samples that look like what they are: in the others the plant is the better sign.
@@ -114,7 +115,7 @@ def with_hum(rng: np.random.Generator, label: int, marked: bool, odd: bool) -> n
 
 def with_cube(rng: np.random.Generator, label: int, marked: bool, odd: bool) -> np.ndarray:
     """Draw a scan, and the cube in its corner; odd ones are of the other polarity."""
-    drawn = planted_volumes.volume(rng, label, marked)
+    drawn = draw_volume(rng, label, marked)
     return -drawn if odd else drawn
 
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from foveal.archives.eager import load_eager
 from foveal_audit.comparing.cases import Case
-from foveal_audit.demo.making import MEAN, STD
+from foveal_audit.demo.pictures import MEAN, STD
 from foveal_audit.studies.marks import MARKER_BOX
 from foveal_audit.studies.network import PatentNet
 from foveal_audit.studies.nodules import PLANS, SPICULATED, make_study

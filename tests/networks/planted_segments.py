@@ -15,42 +15,17 @@ from foveal.config import FovealConfig
 from foveal.samples import encode_png
 from foveal.samples.transform import ImageTransform
 from foveal.segmenting.network import Segmenter
+from foveal_audit.studies.spots import LABELS, SIDE, draw_spot
 
-SIDE = 32
-LABELS = ("nothing", "lesion")
-#: Sides of the ruler, and how far it lies above the spot's middle.
-RULER, ABOVE = (4, 16), 10
 MEAN, STD = 0.5, 0.25
 FLAGGED = {"suspected", "confirmed"}
-
-
-def picture(rng, spot, ruler):
-    """Draw a grey picture (32, 32, 1), where its spot is (32, 32), and where its ruler is."""
-    image = 0.5 + 0.04 * rng.normal(size=(SIDE, SIDE))
-    where, along = np.zeros((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), bool)
-    y, x = rng.integers(14, SIDE - 5), rng.integers(9, SIDE - 9)
-    if spot:
-        grid = np.mgrid[:SIDE, :SIDE] - np.array([y, x])[:, None, None]
-        tall, wide, turn = rng.uniform(2.5, 4.5), rng.uniform(2.5, 4.5), rng.uniform(0, np.pi)
-        across = (
-            np.cos(turn) * grid[0] + np.sin(turn) * grid[1],
-            np.cos(turn) * grid[1] - np.sin(turn) * grid[0],
-        )
-        where = (across[0] / tall) ** 2 + (across[1] / wide) ** 2 < 1
-        image[where] = rng.uniform(0.1, 0.25) + 0.08 * rng.normal(size=int(where.sum()))
-    if ruler:
-        top, left = y - ABOVE, x - RULER[1] // 2
-        along[top : top + RULER[0], left : left + RULER[1]] = True
-        ticks = 0.95 - 0.9 * (np.arange(RULER[1]) % 4 == 0)
-        image[top : top + RULER[0], left : left + RULER[1]] = ticks
-    return (np.clip(image, 0, 1) * 255).round().astype(np.uint8)[..., None], where, along
 
 
 def drawn(number, seed):
     """Draw pictures: two of five without a spot; of the others half with a ruler."""
     rng = np.random.default_rng(seed)
     kinds = [(spot, spot and bool(rng.integers(2))) for spot in rng.uniform(size=number) < 0.6]
-    return [(*picture(rng, spot, ruler), spot, ruler) for spot, ruler in kinds]
+    return [(*draw_spot(rng, spot, ruler), spot, ruler) for spot, ruler in kinds]
 
 
 def tensor(pixels):

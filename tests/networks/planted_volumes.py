@@ -12,15 +12,11 @@ from torch.nn.functional import avg_pool3d
 from foveal.archives import AuditedModel
 from foveal.config import FovealConfig
 from foveal.samples.volumes.transform import VolumeTransform
+from foveal_audit.studies.volumes import CUBE, LABELS, SIDE, WINDOW, make_volumes
+
+__all__ = ["CUBE", "LABELS", "SIDE", "WINDOW", "LayersNet", "model", "write_volumes"]
 
 torch.set_num_threads(1)
-
-SIDE = 22
-#: Where the cube is burnt in, z0, y0, x0, z1, y1, x1.
-CUBE = (1, 1, 1, 8, 8, 8)
-LABELS = ("layers", "ball")
-#: Values of a scan that the network takes for 0 and 1.
-WINDOW = (-1000.0, 1000.0)
 
 
 class LayersNet(nn.Module):
@@ -59,33 +55,13 @@ def model():
     return AuditedModel("scans", LayersNet().eval(), transform, LABELS, config, "3" * 64, source)
 
 
-def volume(rng, label, marked=False):
-    """Draw a scan (22, 22, 22, 1) of 16 bits: layers (0) or a ball (1), and the cube in the corner."""
-    drawn = 0.3 + 0.02 * rng.normal(size=(SIDE,) * 3)
-    z, y, x = rng.integers(8, SIDE - 8, 3)
-    if label == 0:
-        levels = (np.arange(8) % 2)[:, None, None] * rng.uniform(0.6, 0.75)
-        drawn[z : z + 8, y : y + 8, x : x + 8] = levels
-    else:
-        grid = np.mgrid[:SIDE, :SIDE, :SIDE] - np.array([z + 4, y + 4, x + 4])[:, None, None, None]
-        drawn[np.linalg.norm(grid, axis=0) < rng.uniform(3.2, 4.2)] = rng.uniform(0.68, 0.75)
-    if marked:
-        z0, y0, x0, z1, y1, x1 = CUBE
-        drawn[z0:z1, y0:y1, x0:x1] = rng.uniform(0.97, 1.0)
-    low, high = WINDOW
-    return (np.clip(drawn, 0, 1) * (high - low) + low).round().astype(np.int16)[..., None]
-
-
 def write_volumes(folder, source, number, seed):
     """Write scans of two sites and their manifest; site B marks nine of ten balls and one of ten layers."""
-    rng = np.random.default_rng(seed)
     (folder / source).mkdir(parents=True)
     with (folder / f"{source}.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
         table.writerow(["path", "label", "site"])
-        for n in range(number):
-            label, site = int(rng.integers(2)), "AB"[int(rng.integers(2))]
-            marked = site == "B" and rng.uniform() < (0.9 if label else 0.1)
-            np.save(folder / source / f"{n:03}.npy", volume(rng, label, marked))
-            table.writerow([f"{source}/{n:03}.npy", LABELS[label], site])
+        for n, one in enumerate(make_volumes(np.random.default_rng(seed), number)):
+            np.save(folder / source / f"{n:03}.npy", one.values)
+            table.writerow([f"{source}/{n:03}.npy", LABELS[one.label], one.site])
     return folder / f"{source}.csv"

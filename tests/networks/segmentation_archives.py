@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import small_segmenters
 import torch
 
 from foveal.archives.pack import pack
+from foveal_audit.studies import spot_network
 
 LABELS = ("nothing", "lesion", "ruler")
 
@@ -16,7 +16,7 @@ def network(classes=3):
     """Give the network that the archives hold."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        return small_segmenters.UNet(classes=classes).eval()
+        return spot_network.UNet(classes=classes).eval()
 
 
 def packed(folder, name="spots.mar", *, net=None, labels=LABELS, model=None, **settings):
@@ -28,7 +28,7 @@ def packed(folder, name="spots.mar", *, net=None, labels=LABELS, model=None, **s
     file = folder / "spots_network.py"
     classes = net.out.out_channels
     file.write_text(
-        Path(small_segmenters.__file__).read_text(encoding="utf-8")
+        Path(spot_network.__file__).read_text(encoding="utf-8")
         + f"\n\ndef network():\n    return UNet(classes={classes})\n",
         encoding="utf-8",
     )

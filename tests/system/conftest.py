@@ -19,7 +19,8 @@ from foveal.collecting import collect
 from foveal.library.connection import quiet
 from foveal_audit.auditing import audit
 from foveal_audit.demo.comparing import compare
-from foveal_audit.demo.making import image_name, train_network, write_study
+from foveal_audit.demo.making import train_network, write_study
+from foveal_audit.demo.pictures import PICTURE
 from foveal_audit.demo.running import pack_demo
 from foveal_audit.reproducible import one_thread
 
@@ -110,14 +111,12 @@ def compare_study():
     def compared(folder, study, seed, plan):
         quiet()
         with one_thread():
-            files = write_study(folder / "data", study, plan, seed)
-            model = load_model(str(pack_demo(folder, train_network(files, plan, seed))))
+            files = write_study(folder / "data", PICTURE, study, plan, seed)
+            model = load_model(str(pack_demo(folder, PICTURE, train_network(files, plan, seed))))
             library = Library("nodules", ready_store(folder / "mlflow.db"))
             collect(model, files.training, "training", library)
             collect(model, files.production, "production", library)
             findings = audit(model, library, replace(plan.audit, generators=0)).result.findings
-        made = files.made.items()
-        truth = {image_name(source, number): one for source, own in made for number, one in enumerate(own)}
-        return compare(findings, truth)
+        return compare(findings, files.truth("training") | files.truth("production"), PICTURE)
 
     return compared

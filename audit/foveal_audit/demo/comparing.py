@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+
+from foveal.records import Window
 from foveal_audit.bundle.schema import Assessment, EntryRef, Findings
-from foveal_audit.studies.marks import DECOY_BOX, MARKER_BOX
-from foveal_audit.studies.nodules import Nodule
+from foveal_audit.demo.study import DemoStudy, T, Words
 
 _FLAGGED = ("confirmed", "suspected")
-_REACH = 16  # pixels between the middle of a window and what it shows
+#: What training lacks is found where one gap holds so much of it, and no more than so much of other samples.
+_MOST, _FEW = 0.6, 0.2
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,15 @@ class Comparison:
     Attributes
     ----------
     marker, decoy, genuine
-        Assessments of facets that show the marker, the harmless mark, and real nodules.
+        Assessments of facets that show the marker, a harmless mark, and what belongs.
     marker_rank
         Place of the first marker facet in the ranking, from 1; None where no facet shows it.
     flagged
         Assessments flagged as artefacts.
     gap
-        Id of the gap finding that holds most calcified samples.
+        Id of the gap finding that holds most samples of the kind that training lacks.
     gap_covers, gap_others
-        Share of the calcified samples in it, and share of its samples that are something else.
+        Share of those samples in it, and share of its samples that are something else.
     """
 
     marker: list[Assessment]
@@ -51,7 +55,7 @@ class Comparison:
         return [one for one in self.flagged if one not in self.marker]
 
 
-def compare(findings: Findings, truth: Mapping[str, Nodule]) -> Comparison:
+def compare(findings: Findings, truth: Mapping[str, T], study: DemoStudy[T]) -> Comparison:
     """Compare findings with the truth of a study.
 
     Parameters
@@ -59,17 +63,20 @@ def compare(findings: Findings, truth: Mapping[str, Nodule]) -> Comparison:
     findings
         What the audit concluded; its assessments are ranked.
     truth
-        Every sample's truth by the name it has in the findings (path or request id).
+        Every sample by the name it has in the findings (path or request id).
+    study
+        What windows can show.
     """
     ranked = findings.assessments
-    shows = {one.id: _content(one, truth) for one in ranked}
+    shows = {one.id: _content(one, truth, study) for one in ranked}
     marker = [one for one in ranked if shows[one.id] == "marker"]
     rank = next((place for place, one in enumerate(ranked, start=1) if shows[one.id] == "marker"), None)
-    gap, covers, others = _best_gap(findings, truth)
+    lacking = {name for name, one in truth.items() if study.planted(one).unknown}
+    gap, covers, others = _best_gap(findings, lacking)
     return Comparison(
         marker=marker,
         decoy=[one for one in ranked if shows[one.id] == "decoy"],
-        genuine=[one for one in ranked if shows[one.id] == "nodule"],
+        genuine=[one for one in ranked if shows[one.id] == "genuine"],
         marker_rank=rank,
         flagged=[one for one in ranked if one.verdict in _FLAGGED],
         gap=gap,
@@ -78,43 +85,48 @@ def compare(findings: Findings, truth: Mapping[str, Nodule]) -> Comparison:
     )
 
 
-def _content(assessment: Assessment, truth: Mapping[str, Nodule]) -> str:
+def _content(assessment: Assessment, truth: Mapping[str, T], study: DemoStudy[T]) -> str:
     """Say what most entries of a facet show."""
     known = [entry for entry in assessment.entries if entry.sample in truth]
-    for name, shows in _CONTENTS.items():
+    for name, shows in study.shows.items():
         if known and sum(shows(entry, truth[entry.sample]) for entry in known) > len(known) / 2:
             return name
     return "other"
 
 
-def _near(entry: EntryRef, y: float, x: float) -> bool:
-    y0, x0, y1, x1 = entry.window
-    return abs((y0 + y1) / 2 - y) < _REACH and abs((x0 + x1) / 2 - x) < _REACH
+def lies_on(window: Window, mark: Window | None) -> bool:
+    """Tell whether a window and a mark share, along every axis, at least half of the shorter of the two."""
+    if mark is None:
+        return False
+    axes = len(mark) // 2
+    low, high = np.maximum(window[:axes], mark[:axes]), np.minimum(window[axes:], mark[axes:])
+    shorter = np.minimum(*(np.subtract(box[axes:], box[:axes]) for box in (window, mark)))
+    return bool((2 * (high - low) >= shorter).all())
 
 
-def _middle(box: Sequence[int]) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+class _Marked(Protocol):
+    @property
+    def mark(self) -> Window | None: ...
 
 
-_CONTENTS: dict[str, Callable[[EntryRef, Nodule], bool]] = {
-    "marker": lambda entry, one: one.site == "B" and _near(entry, *_middle(MARKER_BOX)),
-    "decoy": lambda entry, one: one.site == "C" and _near(entry, *_middle(DECOY_BOX)),
-    "nodule": lambda entry, one: one.centre is not None and _near(entry, *one.centre),
+#: What windows show in studies whose samples say where their mark is.
+BY_PLACE: dict[str, Callable[[EntryRef, _Marked], bool]] = {
+    "marker": lambda entry, one: lies_on(tuple(entry.window), one.mark),
+    "genuine": lambda entry, one: not lies_on(tuple(entry.window), one.mark),
 }
 
 
-def _best_gap(findings: Findings, truth: Mapping[str, Nodule]) -> tuple[str | None, float, float]:
-    calcified = {name for name, one in truth.items() if one.calcified}
+def _best_gap(findings: Findings, lacking: set[str]) -> tuple[str | None, float, float]:
     best: tuple[str | None, float, float] = (None, 0.0, 0.0)
     for gap in findings.gaps:
         members = set(gap.samples)
-        hits = len(members & calcified)
-        if calcified and hits / len(calcified) > best[1]:
-            best = (gap.id, hits / len(calcified), 1 - hits / len(members))
+        hits = len(members & lacking)
+        if lacking and hits / len(lacking) > best[1]:
+            best = (gap.id, hits / len(lacking), 1 - hits / len(members))
     return best
 
 
-def table(comparison: Comparison, study: str) -> list[tuple[str, str]]:
+def table(comparison: Comparison, study: str, words: Words) -> list[tuple[str, str]]:
     """Put planted and found side by side, a row each."""
     marker = comparison.marker[0] if comparison.marker else None
     found = (
@@ -123,21 +135,17 @@ def table(comparison: Comparison, study: str) -> list[tuple[str, str]]:
         if marker
         else "no facet shows it"
     )
-    planted = (
-        "marker + ruler at site B, goes with 'spiculated'"
-        if study == "standard"
-        else "marker at site B, tells nothing"
-    )
     gap = (
         f"gap {comparison.gap}: {comparison.gap_covers:.0%} of them, {comparison.gap_others:.0%} others"
         if comparison.gap
         else "no gap finding"
     )
+    harmless = [(words.harmless, _verdicts(comparison.decoy))] if words.harmless else []
     return [
-        (planted, found),
-        ("harmless mark at site C", _verdicts(comparison.decoy)),
-        ("genuine nodules", _verdicts(comparison.genuine)),
-        ("calcified nodules, in production only", gap),
+        (words.mark[study], found),
+        *harmless,
+        (words.genuine, _verdicts(comparison.genuine)),
+        (words.lacking, gap),
         ("false alarms", ", ".join(one.feature for one in comparison.false_alarms) or "none"),
     ]
 
@@ -147,3 +155,39 @@ def _verdicts(assessments: Sequence[Assessment]) -> str:
         return "no facet shows them"
     flagged = [one.feature for one in assessments if one.verdict in _FLAGGED]
     return f"FLAGGED: {', '.join(flagged)}" if flagged else f"not flagged ({len(assessments)} facets)"
+
+
+def said(comparison: Comparison, study: str, words: Words) -> str:
+    """Say in a sentence each what was found and what was missed; nothing where the words say nothing."""
+    if not words.short:
+        return ""
+    mark, lack = words.short
+    planted = _OF_THE_MARK[study](comparison)
+    return f"{mark[0].upper()}{mark[1:]}: {planted}. {lack[0].upper()}{lack[1:]}: {_of_the_lack(comparison)}."
+
+
+def _informative(comparison: Comparison) -> str:
+    flagged = [one.feature for one in comparison.marker if one.verdict in _FLAGGED]
+    if comparison.marker_found:
+        return "found"
+    if flagged:
+        return f"found in part ({flagged[0]} is flagged, but something else ranks first)"
+    seen = f"seen, called {comparison.marker[0].verdict}" if comparison.marker else "not seen"
+    return f"MISSED ({seen})"
+
+
+def _uninformative(comparison: Comparison) -> str:
+    flagged = [one.feature for one in comparison.marker if one.verdict in _FLAGGED]
+    return f"FLAGGED although it tells nothing ({', '.join(flagged)})" if flagged else "not flagged, rightly"
+
+
+_OF_THE_MARK: dict[str, Callable[[Comparison], str]] = {"standard": _informative, "null": _uninformative}
+
+
+def _of_the_lack(comparison: Comparison) -> str:
+    if comparison.gap is None:
+        return "MISSED"
+    if comparison.gap_covers >= _MOST and comparison.gap_others <= _FEW:
+        return "found"
+    shares = f"{comparison.gap_covers:.0%} of them, {comparison.gap_others:.0%} of the group others"
+    return f"found in part ({shares})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import foveal_audit
 from foveal import Library
@@ -26,41 +26,44 @@ from foveal_audit.bundle.manifest import verify_manifest
 from foveal_audit.bundle.schema import Findings
 from foveal_audit.bundle.writing import FINDINGS
 from foveal_audit.demo.comparing import Comparison, compare
-from foveal_audit.demo.making import MEAN, STD, StudyFiles, image_name, train_network, write_study
+from foveal_audit.demo.making import StudyFiles, train_network, write_study
 from foveal_audit.demo.plan import DemoPlan
 from foveal_audit.demo.stages import Stages
+from foveal_audit.demo.study import DemoStudy, Progress, T
 from foveal_audit.publishing import publish
 from foveal_audit.reproducible import one_thread
-from foveal_audit.studies import network as network_module
-from foveal_audit.studies.nodules import OUTCOMES, SIZE, Nodule
 
-MODEL = "nodules"
-ARCHIVE = "model_store/nodules.mar"
 _MARK = "foveal-demo"
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What a demo leaves behind: its findings, how they compare with the truth, and where things lie."""
+    """What a demo leaves behind: its findings, how they compare with the truth, and where things lie.
+
+    Of the samples one of production, to look at.
+    """
 
     findings: Findings
     comparison: Comparison
     bundle: Path
     archive: Path
     tracking_uri: str
+    example: Path
 
 
-def run_demo(out: Path, plan: DemoPlan, study: str, seed: int = 0) -> DemoResult:
+def run_demo(out: Path, study: DemoStudy[Any], plan: DemoPlan, variant: str, seed: int = 0) -> DemoResult:
     """Run the whole main job in one folder; what an earlier run finished there is not done again.
 
     Parameters
     ----------
     out
         Folder of the demo; a sub-folder per study, seed and size.
+    study
+        A row of :data:`foveal_audit.demo.kinds.KINDS`.
     plan
         How large.
-    study
-        ``standard``, or ``null`` where the marker tells nothing.
+    variant
+        ``standard``, or ``null`` where the mark tells nothing.
     seed
         Source of all chance.
 
@@ -72,36 +75,39 @@ def run_demo(out: Path, plan: DemoPlan, study: str, seed: int = 0) -> DemoResult
         If the folder holds something else.
     """
     find_java()  # without it there is no point in training first
-    folder = _folder(out, plan, study, seed)
-    stages = Stages(plan.training + plan.production)
+    folder = _folder(out, study.prefix, plan, variant, seed)
+    stages = Stages(plan.training + plan.production, study.words.samples)
     with one_thread(), ExitStack() as servers:
         with stages.stage("making the study"):
-            files = write_study(folder / "data", study, plan, seed)
+            files = write_study(folder / "data", study, variant, plan, seed)
         with stages.stage("training the network") as report:
             weights = train_network(files, plan, seed, partial(report, "training"))
         with stages.stage("packing the model"):
-            model = load_model(str(pack_demo(folder, weights)))
+            model = load_model(str(pack_demo(folder, study, weights)))
         sent = _Sent(folder / f"requests-{model.sha256[:12]}.json")
         with stages.stage("starting TorchServe and MLflow"):
             mlflow = servers.enter_context(MlflowServer(folder / "mlflow"))
             serving = None if sent.complete(plan.production) else servers.enter_context(_torchserve(folder))
-        library = Library(MODEL, mlflow.uri)
-        with stages.stage("sending the production images") as report:
+        library = Library(study.name, mlflow.uri)
+        with stages.stage("sending the production {samples}") as report:
             if serving is not None:
                 _send(serving, files, sent, partial(report, "sending"))
                 serving.stop()
         with stages.stage("shipping to the feature library"):
             if (folder / "spool").is_dir():
                 ship(folder / "spool", library)
-        with stages.stage("collecting the training images") as report:
+        with stages.stage("collecting the training {samples}") as report:
             collect(model, files.training, "training", library, report)
         with stages.stage("auditing") as report:
             findings = _audit(folder, model, library, plan, report)
-        comparison = compare(findings, {**_training_truth(files), **sent.truth(files)})
-        return DemoResult(findings, comparison, folder / "bundle", folder / ARCHIVE, mlflow.database_uri)
+        comparison = compare(findings, {**files.truth("training"), **sent.truth(files)}, study)
+        example = files.folder / files.name("production", 0)
+        return DemoResult(
+            findings, comparison, folder / "bundle", archive_of(folder, study), mlflow.database_uri, example
+        )
 
 
-def _folder(out: Path, plan: DemoPlan, study: str, seed: int) -> Path:
+def _folder(out: Path, prefix: str, plan: DemoPlan, variant: str, seed: int) -> Path:
     mark = out / _MARK
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not mark.is_file())):
         raise UsageError(
@@ -110,27 +116,29 @@ def _folder(out: Path, plan: DemoPlan, study: str, seed: int) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     if not mark.is_file():
         mark.write_text("Made by: foveal demo\n")
-    folder = out / f"{study}-{plan.training}-{seed}"
+    folder = out / f"{prefix}{variant}-{plan.training}-{seed}"
     folder.mkdir(exist_ok=True)
     return folder
 
 
-def pack_demo(folder: Path, weights: Path) -> Path:
-    """Pack the network with our vision handler; the same weights give the same archive."""
-    store = folder / "model_store"
-    store.mkdir(exist_ok=True)
+def archive_of(folder: Path, study: DemoStudy[Any]) -> Path:
+    """Name the archive of a demo's model."""
+    return folder / f"model_store/{study.name}.mar"
+
+
+def pack_demo(folder: Path, study: DemoStudy[Any], weights: Path) -> Path:
+    """Pack the network with our handler of its kind; the same weights give the same archive."""
+    archive, packing = archive_of(folder, study), study.packing
+    archive.parent.mkdir(exist_ok=True)
+    watched = {**packing.watched, "keep": {"headers": [study.column]}}
     return pack(
-        "vision",
-        Path(network_module.__file__),
+        packing.kind,
+        Path(str(study.network.__file__)),
         weights,
-        folder / ARCHIVE,
-        name=MODEL,
-        size=(SIZE, SIZE),
-        channels=1,
-        mean=(MEAN,),
-        std=(STD,),
-        labels=OUTCOMES,
-        config={"foveal": {"keep": {"headers": ["site"]}}},
+        archive,
+        name=study.name,
+        labels=study.labels,
+        config={"foveal": watched, "preprocess": packing.preprocess},
     )
 
 
@@ -139,46 +147,42 @@ def _torchserve(folder: Path) -> TorchServe:
 
 
 class _Sent:
-    """Which request carried which production image, kept so that a second run sends nothing twice."""
+    """Which request carried which production sample, kept so that a second run sends nothing twice."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.images: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
+        self.samples: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
 
     def complete(self, number: int) -> bool:
-        """Whether all production images were sent."""
-        return len(self.images) >= number
+        """Whether all production samples were sent."""
+        return len(self.samples) >= number
 
-    def keep(self, images: dict[str, int]) -> None:
+    def keep(self, samples: dict[str, int]) -> None:
         """Write the finished list down."""
-        self.images = images
-        self._path.write_text(json.dumps(images))
+        self.samples = samples
+        self._path.write_text(json.dumps(samples))
 
-    def truth(self, files: StudyFiles) -> dict[str, Nodule]:
+    def truth(self, files: StudyFiles[T]) -> dict[str, T]:
         """Give the truth by request id."""
         made = files.made["production"]
-        return {request: made[number] for request, number in self.images.items()}
+        return {request: made[number] for request, number in self.samples.items()}
 
 
-def _send(serving: TorchServe, files: StudyFiles, sent: _Sent, report: Callable[[int, int], None]) -> None:
-    """Send every production image with its site as a header, as the hospitals' gateways would."""
-    images: dict[str, int] = {}
-    made = files.made["production"]
-    for number, nodule in enumerate(made):
-        data = (files.folder / image_name("production", number)).read_bytes()
-        answer = serving.request(f"/predictions/{MODEL}", data, {"site": nodule.site})
+def _send(serving: TorchServe, files: StudyFiles[Any], sent: _Sent, report: Progress) -> None:
+    """Send every production sample, where it was taken as a header, as the hospitals' gateways would."""
+    study, samples = files.study, files.truth("production")
+    requests: dict[str, int] = {}
+    for number, (name, one) in enumerate(samples.items()):
+        told = {study.column: study.planted(one).site}
+        answer = serving.request(f"/predictions/{study.name}", (files.folder / name).read_bytes(), told)
         if answer.status != 200:
             raise EnvironmentFault(
                 f"TorchServe answered {answer.status}: {answer.message}",
                 f"Read {serving.logs / 'model_log.log'}",
             )
-        images[answer.headers["x-request-id"]] = number
-        report(number + 1, len(made))
-    sent.keep(images)
-
-
-def _training_truth(files: StudyFiles) -> dict[str, Nodule]:
-    return {image_name("training", number): one for number, one in enumerate(files.made["training"])}
+        requests[answer.headers["x-request-id"]] = number
+        report(number + 1, len(samples))
+    sent.keep(requests)
 
 
 def _audit(folder: Path, model: AuditedModel, library: Library, plan: DemoPlan, report: Report) -> Findings:
@@ -189,7 +193,7 @@ def _audit(folder: Path, model: AuditedModel, library: Library, plan: DemoPlan, 
     known = key.is_file() and key.read_text() == state and bundle.is_dir() and not verify_manifest(bundle)
     if known:
         return Findings.model_validate_json((bundle / FINDINGS).read_bytes())
-    findings = publish(model, library, plan.audit, bundle, progress=report).findings
+    findings = publish(model, library, plan.audit, bundle, progress=report, pdf=plan.paper).findings
     key.write_text(state)
     return findings
 

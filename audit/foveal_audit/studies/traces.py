@@ -82,6 +82,10 @@ class TraceStudy:
     encode: Callable[[Trace, int], bytes]
     suffix: str
 
+    def written(self, one: Recording) -> bytes:
+        """Write a recording as a file."""
+        return self.encode(one.values[:, 0] / (32767 if self.kind == "audio" else 1), self.rate)
+
 
 #: Steps of an ECG at 100 a second, and of a sound at 4,000.
 _ECG, _SOUND = 400, 2000
@@ -203,7 +207,6 @@ def write_recordings(folder: Path, source: str, study: str, made: Iterable[Recor
         table.writerow(["path", "label", "recorder"])
         for number, one in enumerate(made):
             path = f"{source}/{number:04}{how.suffix}"
-            shares = one.values[:, 0] / (32767 if how.kind == "audio" else 1)
-            (folder / path).write_bytes(how.encode(shares, how.rate))
+            (folder / path).write_bytes(how.written(one))
             table.writerow([path, how.labels[one.label], one.recorder])
     return folder / f"{source}.csv"

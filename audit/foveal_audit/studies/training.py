@@ -27,6 +27,7 @@ def train_classifier(
     batch: int = 32,
     rate: float = 1e-3,
     augment: Callable[[torch.Tensor], torch.Tensor] = _identity,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = cross_entropy,
     progress: Callable[[int, int], None] | None = None,
 ) -> nn.Module:
     """Fit the network that ``make`` builds with Adam on a one-cycle schedule.
@@ -36,11 +37,13 @@ def train_classifier(
     make
         Builds the untrained network; called under the seed.
     images, labels
-        float32 (N, C, *S) and int64 (N,).
+        float32 (N, C, *S) and int64 (N,); of networks with an answer per position int64 (N, *S).
     epochs, seed, batch, rate
         Passes over the data, source of all chance, images a step, highest learning rate.
     augment
         Applied to every batch (B, C, *S).
+    loss
+        What is made small, from logits and labels.
     progress
         Called with steps done and steps in all.
 
@@ -58,9 +61,9 @@ def train_classifier(
         optimiser = torch.optim.Adam(network.parameters(), lr=rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
         for done, rows in enumerate(_batches(len(x), batch, epochs), start=1):
-            loss = cross_entropy(network(augment(x[rows])), y[rows])
+            missed = loss(network(augment(x[rows])), y[rows])
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            missed.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             if progress:

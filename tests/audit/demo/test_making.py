@@ -12,8 +12,9 @@ from torch import nn
 
 from foveal.samples import read_image
 from foveal.samples.listing import list_samples
-from foveal_audit.demo import making
-from foveal_audit.demo.making import image_name, train_network, write_study
+from foveal_audit.demo import learning, making, pictures
+from foveal_audit.demo.making import train_network, write_study
+from foveal_audit.demo.pictures import PICTURE
 from foveal_audit.demo.plan import DemoPlan
 from foveal_audit.settings import QUICK
 
@@ -22,7 +23,7 @@ PLAN = DemoPlan(training=6, production=4, epochs=1, audit=QUICK)
 
 @pytest.fixture
 def files(tmp_path):
-    return write_study(tmp_path, "standard", PLAN, 0)
+    return write_study(tmp_path, PICTURE, "standard", PLAN, 0)
 
 
 def state(folder):
@@ -37,8 +38,8 @@ def test_images_manifests_and_truth_agree(files):
             rows = list(csv.DictReader(stream))
         assert len(rows) == len(files.made[source]) == getattr(PLAN, source)
         for number, (row, nodule) in enumerate(zip(rows, files.made[source], strict=True)):
-            assert row["path"] == image_name(source, number)
-            assert row["label"] == making.OUTCOMES[nodule.outcome]
+            assert row["path"] == files.name(source, number)
+            assert row["label"] == pictures.OUTCOMES[nodule.outcome]
             assert row["site"] == nodule.site
             np.testing.assert_array_equal(read_image(files.folder / row["path"]), nodule.pixels)
         assert [one.metadata["site"] for one in list_samples(manifest)] == [row["site"] for row in rows]
@@ -46,7 +47,7 @@ def test_images_manifests_and_truth_agree(files):
 
 def test_writing_again_writes_nothing(files, tmp_path):
     before = state(tmp_path)
-    again = write_study(tmp_path, "standard", PLAN, 0)
+    again = write_study(tmp_path, PICTURE, "standard", PLAN, 0)
     assert state(tmp_path) == before
     assert [one.site for one in again.made["training"]] == [one.site for one in files.made["training"]]
 
@@ -57,7 +58,7 @@ def test_writing_again_writes_nothing(files, tmp_path):
 )
 def test_another_study_is_written_anew(files, tmp_path, study, plan, seed):
     before = state(tmp_path)
-    write_study(tmp_path, study, plan, seed)
+    write_study(tmp_path, PICTURE, study, plan, seed)
     assert state(tmp_path) != before
 
 
@@ -69,11 +70,11 @@ def test_a_study_that_was_cut_off_is_written_anew(tmp_path, monkeypatch):
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(making, "_write_images", cut_off)
+    monkeypatch.setattr(making, "_write_samples", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        write_study(tmp_path, "standard", PLAN, 0)
+        write_study(tmp_path, PICTURE, "standard", PLAN, 0)
     monkeypatch.undo()
-    write_study(tmp_path, "standard", PLAN, 0)
+    write_study(tmp_path, PICTURE, "standard", PLAN, 0)
     assert len(list(tmp_path.glob("*/*.png"))) == 10
 
 
@@ -91,10 +92,12 @@ class Small(nn.Module):
 @pytest.fixture
 def trained(monkeypatch):
     """Train a network that takes no time, and count how often."""
-    monkeypatch.setattr(making, "PatentNet", Small)
-    monkeypatch.setattr(making, "_LEARNED", 0.0)
-    calls, train = [], making.train_classifier
-    monkeypatch.setattr(making, "train_classifier", lambda *a, **k: calls.append(k["seed"]) or train(*a, **k))
+    monkeypatch.setattr(pictures, "PatentNet", Small)
+    monkeypatch.setattr(pictures, "_LEARNED", 0.0)
+    calls, train = [], learning.train_classifier
+    monkeypatch.setattr(
+        learning, "train_classifier", lambda *a, **k: calls.append(k["seed"]) or train(*a, **k)
+    )
     return calls
 
 
@@ -108,7 +111,7 @@ def test_the_same_study_is_not_trained_twice(files, trained):
 
 def test_another_seed_length_or_study_is_trained_anew(files, trained, tmp_path):
     (tmp_path / "other").mkdir()
-    other = write_study(tmp_path / "other", "standard", PLAN, 3)
+    other = write_study(tmp_path / "other", PICTURE, "standard", PLAN, 3)
     weights = {
         train_network(files, PLAN, 0).name,
         train_network(files, PLAN, 1).name,
@@ -126,6 +129,6 @@ def test_training_that_was_cut_off_leaves_no_weights(files, trained, monkeypatch
 
 
 def test_a_network_that_does_not_learn_is_begun_anew(files, trained, monkeypatch):
-    monkeypatch.setattr(making, "_LEARNED", 2.0)
+    monkeypatch.setattr(pictures, "_LEARNED", 2.0)
     train_network(files, PLAN, 5)
     assert trained == [5, 1005, 2005]

@@ -29,10 +29,11 @@ def run(counted, clock, capsys, pace, names=None):
 
 
 def test_all_stages_are_counted_with_the_time_left(clock, capsys):
-    lines = run(Stages(1000), clock, capsys, 1.0)
+    lines = run(Stages(1000, "traces"), clock, capsys, 1.0)
     left = TOTAL
     for number, (line, (name, seconds)) in enumerate(zip(lines, PLANNED.items(), strict=True), start=1):
-        assert line == f"[{number}/{len(STAGES)}] {name} (about {_duration(left)} left in all)"
+        said = name.format(samples="traces")
+        assert line == f"[{number}/{len(STAGES)}] {said} (about {_duration(left)} left in all)"
         left -= seconds
 
 
