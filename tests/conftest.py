@@ -44,6 +44,6 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Take what lives as long as the process from the garbage collector: it would look at it again and again."""
+    """Take what lives as long as the process from the garbage collector: it would look at all of it again."""
     gc.collect()
     gc.freeze()

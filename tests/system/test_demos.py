@@ -20,8 +20,8 @@ FOUND = {"ecg": {"gap"}, "sound": {"mark", "gap"}, "volume": {"mark", "gap"}, "s
 FLAGGED = {"confirmed", "suspected"}
 
 CHEAP = ("ecg",)
-#: The others take the same way with other bytes: test_kinds_served and test_segmentation_served serve them every
-#: time, and the rows of the table are made, packed and fed in tests/audit/demo.
+#: The others take the same way with other bytes: test_kinds_served and test_segmentation_served serve them
+#: every time, and the rows of the table are made, packed and fed in tests/audit/demo.
 DEAR = ("sound", "volume", "segmentation")
 
 
