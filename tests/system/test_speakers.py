@@ -17,6 +17,8 @@ from foveal.archives.pack import pack
 from foveal.collecting import collect
 from foveal.library.connection import quiet
 from foveal.samples.listing import list_samples
+from foveal.servers import TorchServe
+from foveal.shipper import ship
 from foveal_audit.auditing import audit
 from foveal_audit.reproducible import one_thread
 from foveal_audit.settings import AuditSettings
@@ -28,6 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 TRAINED = 6
 SECTION = {"size": [4800], "channels": 1, "rate": 8000}
 HEARD = {"spectrogram": {"window": 256, "hop": 100, "mels": 40}, "mean": [-45.0], "std": [20.0]}
+KEPT = {"keep": {"metadata": ["speaker"]}}
 SETTINGS = AuditSettings(pairs=32, nodes=1, generators=0)
 
 
@@ -58,7 +61,7 @@ def pack_trained(folder, models, training, seed):
     """Train on the recordings as the archive's own preprocessing gives them; give the archive."""
     file, weights = models / "sound_net.py", folder / "weights.pt"
     make = runpy.run_path(str(file))["SoundNet"]
-    told = {"labels": list("0123456789"), "config": {"preprocess": HEARD}}
+    told = {"labels": list("0123456789"), "config": {"preprocess": HEARD, "foveal": KEPT}}
     torch.save(make().state_dict(), weights)
     blank = load_model(str(pack("audio", file, weights, folder / "blank.mar", **SECTION, **told)))
     files = list_samples(training, blank.kind)
@@ -70,34 +73,56 @@ def pack_trained(folder, models, training, seed):
     return pack("audio", file, weights, folder / "digits.mar", **SECTION, **told)
 
 
-def audited(folder, data, models, unheard, seed):
-    """Take the recordings through every room; give what was found."""
+def read(_folder, model, production, library):
+    """Collect what production asked for from its files; give the speaker of each sample."""
+    assert not collect(model, production, "production", library).unreadable
+    return {one.name: one.metadata["speaker"] for one in list_samples(production, model.kind)}
+
+
+def serve(folder, model, production, library):
+    """Ask a real server, which is told the speaker in a header, and ship; give each request's speaker."""
+    spoken, spool = {}, folder / "spool"
+    with TorchServe(folder, ["digits.mar"], spool=spool) as server:
+        for one in list_samples(production, model.kind):
+            speaker = one.metadata["speaker"]
+            header = {"X-Foveal-Speaker": speaker}
+            answer = server.request("/predictions/digits", one.path.read_bytes(), header)
+            assert answer.status == 200
+            spoken[answer.headers["x-request-id"]] = speaker
+    assert ship(spool, library).samples == len(spoken)
+    return spoken
+
+
+def audited(folder, data, models, unheard, seed, ask=read):
+    """Take the recordings through every room; give what was found, and who speaks in each sample."""
     quiet()
     training, production = split(data, folder, unheard)
     with one_thread():
         model = load_model(str(pack_trained(folder, models, training, seed)))
         library = Library("digits", ready_store(folder / "mlflow.db"))
         assert not collect(model, training, "training", library).unreadable
-        assert not collect(model, production, "production", library).unreadable
-        return audit(model, library, SETTINGS).result.findings
+        spoken = ask(folder, model, production, library)
+        return audit(model, library, SETTINGS).result.findings, spoken
 
 
 @pytest.mark.parametrize(
-    ("unheard", "seed"),
+    ("unheard", "seed", "ask"),
     [
-        ("theo", 0),
-        *(pytest.param("theo", seed, marks=pytest.mark.full) for seed in (1, 2)),
+        ("theo", 0, read),
+        pytest.param("theo", 0, serve, marks=pytest.mark.full),
+        *(pytest.param("theo", seed, read, marks=pytest.mark.full) for seed in (1, 2)),
         *(
-            pytest.param(name, 0, marks=pytest.mark.full)
+            pytest.param(name, 0, read, marks=pytest.mark.full)
             for name in ("george", "jackson", "lucas", "nicolas", "yweweler")
         ),
     ],
 )
-def test_a_speaker_that_training_never_heard_is_a_gap(tmp_path, data, models, unheard, seed):
-    findings = audited(tmp_path, data, models, unheard, seed)
+def test_a_speaker_that_training_never_heard_is_a_gap(tmp_path, data, models, unheard, seed, ask):
+    findings, spoken = audited(tmp_path, data, models, unheard, seed, ask)
     (gap,) = findings.gaps
-    assert (gap.gap, gap.explained_by) == ("uncovered_group", {"speaker": unheard})
-    hits = sum(f"_{unheard}_" in name for name in gap.samples)
+    assert gap.gap in ("uncovered_group", "under_represented")  # some that training has may sound alike
+    assert gap.explained_by == {"speaker": unheard}
+    hits = sum(spoken[name] == unheard for name in gap.samples)
     assert hits >= 26  # two thirds of what the speaker says
     assert len(gap.samples) - hits <= 2
     assert findings.artefacts == []
@@ -105,6 +130,6 @@ def test_a_speaker_that_training_never_heard_is_a_gap(tmp_path, data, models, un
 
 @pytest.mark.full
 def test_other_takes_of_known_speakers_are_no_gap(tmp_path, data, models):
-    findings = audited(tmp_path, data, models, "nobody", 0)
+    findings, _ = audited(tmp_path, data, models, "nobody", 0)
     assert findings.gaps == []
     assert findings.artefacts == []
