@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import count, groupby
@@ -31,6 +31,7 @@ from foveal.library import Added, Library, node_activations
 from foveal.library.schema import clean_text
 from foveal.observer import Observer, Seen
 from foveal.records import Observation, Source
+from foveal.samples.cutting import Cut, Tiles, cut_samples
 from foveal.samples.keeping import kept_values
 from foveal.samples.kinds import Decoded
 from foveal.samples.listing import SampleFile, list_samples
@@ -62,6 +63,10 @@ class Collected:
         Samples of another source, as their manifest says.
     unreadable
         Names of the samples that were skipped because they cannot be read.
+    empty_tiles
+        Tiles that were left out: they hold one value per channel.
+    shared
+        Steps that neighbouring tiles share at most; what lies there is in entries of each.
     """
 
     samples: int = 0
@@ -69,6 +74,8 @@ class Collected:
     already: int = 0
     left_out: int = 0
     unreadable: tuple[str, ...] = ()
+    empty_tiles: int = 0
+    shared: int = 0
 
 
 def collect(
@@ -80,6 +87,7 @@ def collect(
     batch: int = 64,
     *,
     skip_unreadable: bool = False,
+    tiles: Tiles | None = None,
 ) -> Collected:
     """Attribute a data set and add it to a library.
 
@@ -102,6 +110,9 @@ def collect(
         Samples per forward pass.
     skip_unreadable
         Leave out the files that cannot be read and put them on record, instead of refusing all.
+    tiles
+        Take each tile of a sample that is larger as a sample of its own. Its windows count in its own steps;
+        its metadata say of which file it is (``slide``) and where it starts there (``tile``).
 
     Raises
     ------
@@ -110,15 +121,17 @@ def collect(
     EnvironmentFault
         If MLflow fails; what was added stays, and running again goes on from there.
     """
+    report = progress or _to_nobody
     listed = list_samples(data, model.kind)
-    meant = [file for file in listed if file.source in (None, source)]
-    if not meant:
+    meant = _meant(listed, data, source)
+    cut = Cut(meant) if tiles is None else cut_samples(meant, model.kind, tiles, report)
+    if not cut.samples:
         raise UsageError(
-            f"No sample of '{data}' comes from {source}", "Give the --source that its manifest names"
+            f"Every tile of '{data}' holds one value only", "Give images that show something, or no --tile"
         )
     with ExitStack() as stack:
-        job = _Job(model, source, library, progress or _to_nobody, batch, stack)
-        items = job.identify(meant)
+        job = _Job(model, source, library, report, batch, stack)
+        items = job.identify(cut.samples, skip_unreadable)
         held = job.held(items)
         unreadable = job.examine(items, held, skip_unreadable)
         if skip_unreadable:
@@ -130,7 +143,19 @@ def collect(
         already=len(held),
         left_out=len(listed) - len(meant),
         unreadable=tuple(item.file.name for item in unreadable),
+        empty_tiles=cut.empty,
+        shared=cut.shared,
     )
+
+
+def _meant(listed: Sequence[SampleFile], data: Path, source: Source) -> list[SampleFile]:
+    """Leave out what a manifest says comes from elsewhere."""
+    meant = [file for file in listed if file.source in (None, source)]
+    if not meant:
+        raise UsageError(
+            f"No sample of '{data}' comes from {source}", "Give the --source that its manifest names"
+        )
+    return meant
 
 
 class _Item(NamedTuple):
@@ -172,13 +197,15 @@ class _Job:
         self._report, self._batch, self._stack = report, batch, stack
         self._observer: Observer | None = None
 
-    def identify(self, files: Sequence[SampleFile]) -> list[_Item]:
-        """Hash the files and choose the metadata that is kept."""
-        return [self._identified(file) for file in files]
+    def identify(self, files: Sequence[SampleFile], skip_unreadable: bool) -> list[_Item]:
+        """Hash the files and choose the metadata that is kept; what is to be skipped holds nothing."""
+        return [self._identified(file, skip_unreadable) for file in files]
 
-    def _identified(self, file: SampleFile) -> _Item:
+    def _identified(self, file: SampleFile, skip_unreadable: bool) -> _Item:
         """Hash one file and choose its metadata: what the manifest says, else what the file itself says."""
-        data, keep = self._bytes_of(file), self._model.config.keep.metadata
+        keep, data = self._model.config.keep.metadata, b""
+        with suppress(UsageError) if skip_unreadable else nullcontext():  # told of where samples are examined
+            data = self._bytes_of(file)
         told = {key: value for key, value in file.metadata.items() if not keep or key in keep}
         tags = self._tags(data, file, [key for key in keep if key not in told])
         return _Item(file, hashlib.sha256(data).hexdigest(), tags | told)
@@ -241,7 +268,7 @@ class _Job:
 
     def _seen(self, loaded: _Loaded) -> Seen:
         file, sha256, metadata = loaded.item
-        changed = datetime.fromtimestamp(file.path.stat().st_mtime, timezone.utc)
+        changed = datetime.fromtimestamp((file.within or file.path).stat().st_mtime, timezone.utc)
         return Seen(
             sample=file.name,
             row=0,

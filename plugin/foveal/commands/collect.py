@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from foveal.collecting import Collected
     from foveal.library import Library
     from foveal.records import Source
+    from foveal.samples.cutting import Tiles
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +39,16 @@ def collect(
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read as images.")
     ] = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(min=2, help="Take each tile of so many pixels a side of larger images as a sample."),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Pixels that tiles share; an object there is in entries of each. [default: 0]"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> None:
     """Attribute the samples of DATA with MODEL and add them to a library.
@@ -51,14 +62,21 @@ def collect(
     from foveal.library.connection import quiet  # noqa: PLC0415
 
     quiet()
-    from_where = _source(source)
+    from_where, tiles = _source(source), _tiles(tile, overlap)
     audited = load_model(model)
     target = Library(library or audited.name)
     target.exists()  # a server that is down is better noticed before the work than after
     try:
         with reporting() as progress:
             collected = run(
-                audited, data, from_where, target, progress, batch, skip_unreadable=skip_unreadable
+                audited,
+                data,
+                from_where,
+                target,
+                progress,
+                batch,
+                skip_unreadable=skip_unreadable,
+                tiles=tiles,
             )
     except KeyboardInterrupt:
         typer.echo("What was collected so far is in the library. Run the same again to go on.", err=True)
@@ -75,6 +93,15 @@ def _source(text: str) -> Source:
         if source == text:
             return source
     raise UsageError(f"Unknown --source {text!r}", nearest(text, SOURCES))
+
+
+def _tiles(side: int | None, overlap: int | None) -> Tiles | None:
+    from foveal.errors import UsageError  # noqa: PLC0415 - start-up stays light
+    from foveal.samples.cutting import Tiles  # noqa: PLC0415
+
+    if side is None and overlap is not None:
+        raise UsageError(f"--overlap {overlap} has no tiles", "Name the side of a tile: --tile")
+    return None if side is None else Tiles(side, overlap or 0)
 
 
 def _report(library: Library, source: str, collected: Collected) -> dict[str, Any]:
@@ -94,6 +121,8 @@ def _text(report: dict[str, Any]) -> str:
     notes = {
         "were in it already": report["already"],
         "are left out, their manifest names another source": report["left_out"],
+        "tiles are empty and left out": report["empty_tiles"],
+        "pixels at most are in several tiles: each has entries of what lies there": report["shared"],
         "cannot be read and are left out": len(report["unreadable"]),
     }
     lines = [

@@ -32,6 +32,7 @@ from foveal.library.units import Units
 from foveal.library.unsaying import Unsaying
 from foveal.library.upkeep import alone
 from foveal.library.wanted import Wanted
+from foveal.samples.tile_names import whole_name
 
 if TYPE_CHECKING:
     from foveal.library.annotations import Event
@@ -175,12 +176,15 @@ class _Erasure:
         forgotten = 0
         for name in self._tracking.names_in("losses"):
             report = json.loads(self._tracking.read(f"losses/{name}"))
-            left = [sample for sample in report["samples"] if clean_text(sample) not in self._wanted.names]
+            left = [sample for sample in report["samples"] if not self._is_named(clean_text(sample))]
             if len(left) < len(report["samples"]):
                 forgotten += len(report["samples"]) - len(left)
                 content = json.dumps({**report, "samples": left}, indent=1, sort_keys=True).encode()
                 put_whole(self._tracking, f"losses/{name}", content)
         return forgotten
+
+    def _is_named(self, sample: str) -> bool:
+        return not {sample, whole_name(sample)}.isdisjoint(self._wanted.names)
 
     def _erase_bundles(self) -> None:
         erased = self._erased()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from foveal.errors import UsageError
 from foveal.library.schema import clean_text
 from foveal.records import SOURCES, SampleRecord, Source
+from foveal.samples.tile_names import whole_name
 
 By = Literal["request-id", "sample", "before"]
 
@@ -45,7 +46,7 @@ class Wanted:
     ----------
     by
         ``request-id`` (all rows of a request), ``sample`` (the path as the data set gave it, or where the
-        file lay) or ``before`` (recorded before a moment).
+        file lay; of a file that was cut, all its tiles) or ``before`` (recorded before a moment).
     value
         The id, the path or the moment.
     sources
@@ -111,7 +112,9 @@ def _is_request(seen: Seen, request: str) -> bool:
 
 
 def _is_file(seen: Seen, path: str) -> bool:
-    return _is_request(seen, path) or clean_text(seen.origin or "") == _resolved(path)
+    sample, origin = clean_text(seen.sample), clean_text(seen.origin or "")
+    named = clean_text(path) in (sample, whole_name(sample))
+    return named or _resolved(path) in (origin, whole_name(origin))
 
 
 def _is_older(seen: Seen, moment: str) -> bool:

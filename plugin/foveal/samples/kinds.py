@@ -25,6 +25,7 @@ __all__ = [
     "Band",
     "Decoded",
     "Kind",
+    "Tile",
     "Transform",
     "get_kind",
     "read_any",
@@ -67,6 +68,25 @@ class Decoded:
     tags: Mapping[str, str] = field(default_factory=dict)
     spacing: tuple[float, ...] = ()
     channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a file that is a sample of its own.
+
+    Attributes
+    ----------
+    path
+        What its kind reads it by: a path inside the file.
+    window
+        Where it lies in the file's sample.
+    empty
+        Whether it holds nothing but one value per channel.
+    """
+
+    path: Path
+    window: Window
+    empty: bool = False
 
 
 class Transform(Protocol):
@@ -161,6 +181,9 @@ class Kind:
         import; an empty text for all others.
     folders
         Whether a folder may be one sample, as a series of slices is.
+    tiles
+        Cuts a file (its path, a tile's side, what neighbours share at least) into tiles, none where it is no
+        larger than one; None where samples are not cut.
     """
 
     name: str
@@ -175,6 +198,7 @@ class Kind:
     sound: Callable[[Values, tuple[float, ...]], bytes] | None = None
     offline: Callable[[bytes], str] = _never
     folders: bool = False
+    tiles: Callable[[Path, int, int], Iterator[Tile]] | None = None
 
 
 class _Kinds(Mapping[str, Kind]):
@@ -221,6 +245,8 @@ def read_any(path: Path) -> bytes:
 
 
 def _is_for(kind: Kind, path: Path) -> bool:
+    if path.parent.is_file():
+        return kind.tiles is not None
     return kind.folders if path.is_dir() else path.name.lower().endswith(tuple(kind.suffixes))
 
 

@@ -10,6 +10,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 _MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NONE, _JPEG, _DEFLATE = 1, 7, (8, 32946)
 _RGB = 2
+#: Photometric interpretations that are pixels as they are: grey (black is 0), RGB; in JPEG tiles YCbCr too.
+#: Palettes, CMYK and inverted grey are decoded whole.
+_COLOURS = {False: (1, _RGB), True: (1, _RGB, 6)}
 #: Adobe's marker: three components are colours as they are, no YCbCr.
 _AS_THEY_ARE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 #: Pixels of one window, and of one tile of the file.
@@ -138,6 +142,8 @@ class OpenImage:
     ----------
     path
         Its file.
+    name
+        What to call it in an error; by default the file's name.
 
     Raises
     ------
@@ -145,9 +151,9 @@ class OpenImage:
         If it cannot be read, or is neither a tiled TIFF nor an image small enough to be decoded whole.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self._stack = ExitStack()
-        self.image: LargeImage = self._opened(path)
+        self.image = _opened(path, name or path.name, self._stack)
 
     def __enter__(self) -> LargeImage:
         return self.image
@@ -157,16 +163,22 @@ class OpenImage:
     ) -> None:
         self._stack.close()
 
-    def _opened(self, path: Path) -> LargeImage:
-        page = _tiled_page(path, self._stack)
-        return (
-            _Whole(decode_picture(read_file(path), path.name).values)
-            if page is None
-            else _Tiled(page, path.name)
-        )
+
+def _opened(path: Path, name: str, stack: ExitStack) -> LargeImage:
+    page = _tiled_page(path, name, stack)
+    if page is not None:
+        return _Tiled(page, name)
+    about = path.stat()
+    return _decoded(path, about.st_mtime_ns, about.st_size)
 
 
-def _tiled_page(path: Path, stack: ExitStack) -> TiffPage | None:
+@lru_cache(maxsize=1)
+def _decoded(path: Path, _changed: int, _size: int) -> LargeImage:
+    """Decode an image whole, once for all tiles that are read in turn; a file that changed is another one."""
+    return _Whole(decode_picture(read_file(path), path.name).values)
+
+
+def _tiled_page(path: Path, name: str, stack: ExitStack) -> TiffPage | None:
     """Open the first picture of a tiled TIFF that can be read by tiles; None for everything else."""
     try:
         with path.open("rb") as stream:
@@ -174,7 +186,7 @@ def _tiled_page(path: Path, stack: ExitStack) -> TiffPage | None:
                 return None
     except OSError as error:
         raise UsageError(f"Sample '{path}' cannot be read: {error.strerror}", "Check the path") from None
-    with reading(path.name, "TIFF", "medical"):
+    with reading(name, "TIFF", "medical"):
         from tifffile import TiffFile, TiffPage  # noqa: PLC0415 - only those who read such files need it
 
         page = stack.enter_context(TiffFile(path)).pages.first
@@ -182,6 +194,7 @@ def _tiled_page(path: Path, stack: ExitStack) -> TiffPage | None:
             isinstance(page, TiffPage)
             and page.is_tiled
             and int(page.compression) in (_NONE, _JPEG, *_DEFLATE)
+            and int(page.photometric) in _COLOURS[int(page.compression) == _JPEG]
         )
         plain = fits and int(page.planarconfig) == 1 and page.bitspersample in (8, 16)
         return page if plain and page.tilelength * page.tilewidth <= MAX_WINDOW else None

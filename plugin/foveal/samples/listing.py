@@ -32,6 +32,8 @@ class SampleFile:
         Where the sample came from, where the manifest tells it.
     metadata
         The manifest's other columns, empty cells left out.
+    within
+        Of a tile, the file that it is a part of.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SampleFile:
     label: str | None = None
     source: Source | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    within: Path | None = None
 
 
 def list_samples(data: Path, kind: Kind | None = None) -> list[SampleFile]:

@@ -41,14 +41,17 @@ def tile_windows(sides: tuple[int, ...], tile: tuple[int, ...], overlap: int) ->
     UsageError
         If the overlap leaves nothing of a tile.
     """
-    if not 0 <= overlap < min(tile):
-        raise UsageError(
-            f"Tiles of {min(tile)} cannot share {overlap}", f"Give an overlap from 0 to {min(tile) - 1}"
-        )
+    check_overlap(min(tile), overlap)
     axes = [_starts(side, min(side, length), overlap) for side, length in zip(sides, tile, strict=True)]
     lengths = tuple(min(side, length) for side, length in zip(sides, tile, strict=True))
     for starts in product(*axes):
         yield (*starts, *(start + length for start, length in zip(starts, lengths, strict=True)))
+
+
+def check_overlap(side: int, overlap: int) -> None:
+    """Refuse an overlap that leaves nothing of a tile."""
+    if not 0 <= overlap < side:
+        raise UsageError(f"Tiles of {side} cannot share {overlap}", f"Give an overlap from 0 to {side - 1}")
 
 
 def _starts(side: int, length: int, overlap: int) -> list[int]:

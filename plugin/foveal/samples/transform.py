@@ -19,6 +19,7 @@ from foveal.samples.formats import names_of, suffixes_of
 from foveal.samples.images import Pixels
 from foveal.samples.kinds import Band, Kind
 from foveal.samples.pictures import FORMATS, as_sent, decode_picture
+from foveal.samples.tile_files import cut, read_picture
 from foveal.samples.windowing import Window as Levels
 from foveal.samples.windowing import read_window, to_unit
 
@@ -215,5 +216,7 @@ KIND = Kind(
     decode=decode_picture,
     transform=ImageTransform.from_mapping,
     example="foveal explain model_store/nodules.mar image.png -o explained",
+    read=read_picture,
     spooled=as_sent,
+    tiles=cut,
 )

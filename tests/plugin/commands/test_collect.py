@@ -136,3 +136,31 @@ def test_an_interrupted_run_can_be_continued(run, monkeypatch, name):
     assert len(Library(name).samples()) == 2
     assert run("--source", "training", "--json").exit_code == 0
     assert len(Library(name).samples()) == 3
+
+
+def test_large_images_by_tiles(run, tmp_path, name):
+    pixels = np.random.default_rng(9).integers(0, 255, (70, 40, 3), dtype=np.uint8)
+    pixels[30:, :] = 255
+    (tmp_path / "data" / "slide.png").write_bytes(encode_png(pixels))
+    done = run("--source", "training", "--tile", "20", "--overlap", "4")
+    assert done.exit_code == 0, done.output
+    samples = Library(name).samples("training")["sample"].to_pylist()
+    starts = [(top, left) for top in (0, 12, 25) for left in (0, 10, 20)]
+    tiles = [f"slide.png/{top}-{left}-{top + 20}-{left + 20}.npy" for top, left in starts]
+    assert samples == ["0.png", "1.png", "2.png", *tiles]
+    assert done.stdout.splitlines()[0].startswith("12 training samples with ")
+    assert done.stdout.splitlines()[1:3] == [
+        "6 tiles are empty and left out.",
+        "10 pixels at most are in several tiles: each has entries of what lies there.",
+    ]
+    report = json.loads(run("--source", "training", "--tile", "20", "--overlap", "4", "--json").stdout)
+    assert (report["already"], report["empty_tiles"], report["shared"]) == (12, 6, 10)
+
+
+def test_tiles_that_cannot_be(run):
+    done = run("--source", "training", "--overlap", "4")
+    assert done.exit_code == 2
+    assert "--overlap 4 has no tiles. Name the side of a tile: --tile." in done.stderr
+    done = run("--source", "training", "--tile", "4", "--overlap", "4")
+    assert done.exit_code == 2
+    assert "Tiles of 4 cannot share 4. Give an overlap from 0 to 3." in done.stderr
