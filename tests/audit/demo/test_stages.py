@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from foveal_audit.demo import stages
@@ -13,9 +15,9 @@ TOTAL = sum(PLANNED.values())
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Seconds that pass only when told."""
+    """Seconds that pass only when told, to the stages alone: servers of other tests run by the real clock."""
     now = [100.0]
-    monkeypatch.setattr(stages.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def test_a_running_shipper_notices_other_training_samples(tmp_path, trained, sam
     assert own.observe("a", samples("production", 5)).seen == 5
     trained.add(samples("training", 60, seed=6), "acquired")
     assert own.observe("b", samples("production", 5)).seen == 10  # it does not look at every segment
-    monkeypatch.setattr(stream.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(stream, "time", SimpleNamespace(monotonic=lambda: float("inf")))
     assert own.observe("c", samples("production", 5)).seen == 5
 
 

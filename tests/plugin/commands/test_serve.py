@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -282,7 +283,7 @@ def test_a_shipper_that_ends_is_started_again_but_not_over_and_over(tmp_path, mo
             pass
 
     monkeypatch.setattr("foveal.servers.process.ProcessGroup", Group)
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(serve, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with serve._Shipper(serve._Place(tmp_path, tmp_path / "spool"), None, 1) as shipper:
         for _ in range(200):
             now[0] += 0.5
