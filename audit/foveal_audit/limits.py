@@ -17,6 +17,7 @@ from foveal_audit.judgement.irrelevance import is_property
 from foveal_audit.judgement.learned import has_learned
 from foveal_audit.judgement.power import power_sentence
 from foveal_audit.judgement.verdict import THRESHOLDS
+from foveal_audit.nouns import say
 from foveal_audit.windows import Evidence, Samples
 
 #: Said of a model that has learned nothing; nothing is flagged then.
@@ -150,7 +151,7 @@ def _training(samples: Samples, labels: Sequence[str]) -> Iterator[str]:
     if len(training) < THRESHOLDS.fewest:
         yield f"{len(training)} training samples: fewer than {THRESHOLDS.fewest} decide nothing"
     if len({samples.sha256[row] for row in training}) == 1 < len(training):
-        yield "All training samples are one and the same image: nothing can be told apart"
+        yield say("All training samples are one and the same image: nothing can be told apart", samples.axes)
     answers = np.unique(samples.predicted[training])
     if len(answers) == 1:
         name = labels[answers[0]] if answers[0] < len(labels) else f"class {answers[0]}"

@@ -16,6 +16,7 @@ from foveal_audit.gaps.coverage import NEIGHBOURS
 from foveal_audit.gaps.finding import Gap
 from foveal_audit.gaps.worklist import needed
 from foveal_audit.judgement.wording import worded
+from foveal_audit.nouns import say
 from foveal_audit.windows import Evidence
 
 #: Classes that are named of a group.
@@ -85,7 +86,7 @@ def _reasons(gap: Gap, evidence: Evidence, labels: Sequence[str]) -> Iterator[st
     samples = evidence.samples
     if len(gap.members):
         if gap.space != "attributes":
-            yield _told_apart(gap)
+            yield _told_apart(gap, samples.axes)
         yield f"The model answers them with {_answers(samples.predicted[gap.members], labels)}."
     yield from gap.notes
     if gap.kind != "ignored_concept":
@@ -97,14 +98,14 @@ def _reasons(gap: Gap, evidence: Evidence, labels: Sequence[str]) -> Iterator[st
         )
 
 
-def _told_apart(gap: Gap) -> str:
+def _told_apart(gap: Gap, axes: int) -> str:
     """Say how surely the group is unlike training."""
     alike = (
         "no training sample looks like them"
         if not gap.trained
         else (f"{plural(gap.trained, 'training sample')} {'looks' if gap.trained == 1 else 'look'} like them")
     )
-    basis = _ALL if gap.space == "all descriptions" else f"the description {gap.space!r}"
+    basis = _ALL if gap.space == "all descriptions" else f"the description {say(gap.space, axes)!r}"
     return (
         f"A classifier that never saw them sets them apart from training, by {basis}: {alike}. Among "
         f"held-out training samples a group that stands out so clearly is found with probability {gap.p:.2g}."

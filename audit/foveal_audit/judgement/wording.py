@@ -1,28 +1,21 @@
-"""Words for samples by their number of axes: sentences are written of pictures."""
+"""Recorded lines by the number of axes: they are written of pictures and hold names already."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-#: What is said instead, the longer words first.
-_WORDS: Mapping[int, Mapping[str, str]] = {
-    1: {"Pictures": "Traces", "pictures": "traces", "picture": "trace", "pixels": "values"},
-    2: {},
-    3: {"Pictures": "Volumes", "pictures": "volumes", "picture": "volume", "pixels": "voxels"},
-}
+from foveal_audit.nouns import say
+
 #: Names of classes, columns and values are theirs who gave them.
-_QUOTED = re.compile(r"((?<!\w)'[^']*'(?!\w)|\"[^\"]*\")")
+_QUOTED = re.compile(r"((?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|\u201c[^\u201d]*\u201d)")
 
 
 def worded(lines: Iterable[str], axes: int) -> list[str]:
-    """Say of traces or volumes what is written of pictures, but for what stands in quotes."""
-    return [_worded(line, _WORDS[axes]) for line in lines]
+    """Say of recordings or scans what is written of pictures, but for what stands in quotes."""
+    return [_worded(line, axes) for line in lines]
 
 
-def _worded(line: str, words: Mapping[str, str]) -> str:
+def _worded(line: str, axes: int) -> str:
     parts = _QUOTED.split(line)
-    for place in range(0, len(parts), 2):
-        for word, instead in words.items():
-            parts[place] = re.sub(rf"\b{word}\b", instead, parts[place])
-    return "".join(parts)
+    return "".join(part if place % 2 else say(part, axes) for place, part in enumerate(parts))

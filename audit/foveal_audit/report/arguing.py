@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from foveal_audit.bundle.schema import Assessment, Signal
 from foveal_audit.judgement.fusion import Fusion, share
 from foveal_audit.judgement.irrelevance import is_property, log_odds
+from foveal_audit.nouns import axes_of
+from foveal_audit.report.naming import Term
+from foveal_audit.report.naming import signal as named
 from foveal_audit.report.sentences import SENTENCES, sentence
 
 #: As many signs are shown on either side; the rest is in the table.
@@ -29,6 +32,8 @@ class Argument:
         As recorded.
     says
         A sentence.
+    term
+        What it is called.
     adds
         Log-odds; above 0 for an artefact. Of a demand: how far it is met.
     part
@@ -38,6 +43,7 @@ class Argument:
     name: str
     signal: Signal
     says: str
+    term: Term
     adds: float
     part: int
 
@@ -74,7 +80,7 @@ def case_of(assessment: Assessment, fusion: Fusion) -> Case:
     adds = _demanded(values) if demands else _weighed(values, fusion)
     telling = sorted((name for name in adds if abs(adds[name]) >= _LEAST), key=lambda name: -abs(adds[name]))
     largest = max((abs(one) for one in adds.values()), default=1.0) or 1.0
-    made = [_argument(name, assessment.signals[name], adds[name], largest) for name in telling]
+    made = [_argument(assessment, name, adds[name], largest) for name in telling]
     return Case(
         [one for one in made if one.adds > 0][:SHOWN],
         [one for one in made if one.adds < 0][:SHOWN],
@@ -90,9 +96,10 @@ def start(fusion: Fusion) -> float:
     return share(fusion.intercept)
 
 
-def _argument(name: str, signal: Signal, adds: float, largest: float) -> Argument:
-    says = sentence(name, signal.value, for_it=adds > 0)
-    return Argument(name, signal, says, adds, round(100 * abs(adds) / largest))
+def _argument(one: Assessment, name: str, adds: float, largest: float) -> Argument:
+    signal, axes = one.signals[name], axes_of(one)
+    says = sentence(name, signal.value, for_it=adds > 0, axes=axes)
+    return Argument(name, signal, says, named(name, axes), adds, round(100 * abs(adds) / largest))
 
 
 def _weighed(values: Mapping[str, float], fusion: Fusion) -> dict[str, float]:

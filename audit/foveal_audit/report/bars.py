@@ -37,13 +37,19 @@ def bar(effect: Effect, axis: tuple[float, float]) -> Bar:
     )
 
 
+#: Effects nearer to 0 are written as 0.00; their axis has 0 in its middle and ends that can be told apart.
+_NOTHING, _AROUND = 0.005, 0.05
+
+
 def axis_of(effects: Sequence[Effect]) -> tuple[float, float]:
     """Find the axis that holds 0 and everything about these effects, with a little room."""
     values = [0.0]
     for effect in effects:
         values += [effect.low, effect.high, effect.estimate, effect.controls or 0.0]
     low, high = min(values), max(values)
-    room = 0.04 * (high - low) or 1.0
+    if max(-low, high) < _NOTHING:
+        return -_AROUND, _AROUND
+    room = 0.04 * (high - low)
     return low - room, high + room
 
 

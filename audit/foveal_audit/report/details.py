@@ -10,6 +10,7 @@ from foveal.records import SOURCES
 from foveal_audit.bundle.masking import Mask, mask_of
 from foveal_audit.bundle.schema import ArtefactFinding, Assessment, Effect
 from foveal_audit.bundle.summary import plural
+from foveal_audit.nouns import axes_of, say
 from foveal_audit.report import wording
 from foveal_audit.report.grouping import SAME_PLACE, SAMPLES, Coincidence, coincidence, grouped, overlap
 from foveal_audit.report.properties import is_property
@@ -104,7 +105,7 @@ class Detail:
     def lies(self) -> str:
         """Say in which rectangle it lies."""
         if self.mask is None:
-            return "No rectangle of twice a window's size holds nearly all of its windows."
+            return self.say("No rectangle of twice a window's size holds nearly all of its windows.")
         return f"It lies in {wording.window(self.mask.window)}."
 
     @property
@@ -116,10 +117,14 @@ class Detail:
         told = ", ".join(f"{count:,} {source}" for source, count in counts.items() if count)
         return f"Seen in {least}{plural(len(samples), 'sample')} ({told or 'none is listed'})."
 
+    def say(self, words: str) -> str:
+        """Say what is written of pictures of the kind of samples that show it."""
+        return say(words, axes_of(self.findings[0]))
+
     @property
     def effect(self) -> str:
         """Say what the experiments on all findings did; what has no measurable effect is left out."""
-        said = [_edited(one, words, self.findings) for one, words in _EDITS.items()]
+        said = [_edited(one, self.say(words), self.findings) for one, words in _EDITS.items()]
         text = "; ".join(one for one in said if one)
         return f"Probability of the answer: {text or 'no experiment moved it measurably'}."
 

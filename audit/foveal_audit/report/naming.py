@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from foveal_audit.judgement.signals.registry import kind_of
+from foveal_audit.nouns import PICTURE, say
 
 
 class Term(NamedTuple):
@@ -83,9 +84,10 @@ _BESIDE: Mapping[str, Term] = {
 }
 
 
-def signal(name: str) -> Term:
+def signal(name: str, axes: int = PICTURE) -> Term:
     """Name a measurement; one about a column adds it after a colon, an unknown one keeps its own name."""
     base, _, column = name.partition(":")
     kind, plain = kind_of(name), _NAMES.get(base, base.replace("_", " ").capitalize())
     term = _BESIDE.get(base, Term(plain, kind.says if kind else ""))
+    term = Term(say(term.name, axes), say(term.meaning, axes))
     return Term(f"{term.name}: {column}", term.meaning) if column else term

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from foveal_audit.bundle.experts import Experts, Said
 from foveal_audit.bundle.schema import Assessment, Findings, GapFinding
 from foveal_audit.bundle.summary import plural
+from foveal_audit.nouns import axes_of, say
 from foveal_audit.report.properties import is_property
 
 #: Verdicts of experts that say that a feature should not be used.
@@ -83,7 +84,8 @@ def _title(said: Said, facets: Sequence[Assessment], gap: GapFinding | None) -> 
     if gap is not None:
         return f"gap, {gap.gap.replace('_', ' ')}"
     if len(facets) == 1 and facets[0].id == said.about:
-        kind = "property of whole pictures" if is_property(facets[0]) else "facet"
+        whole = say("property of whole pictures", axes_of(facets[0]))
+        kind = whole if is_property(facets[0]) else "facet"
         return f"{kind} {facets[0].facet} of {facets[0].feature}"
     return f"feature, {plural(len(facets), 'facet')}"
 

@@ -22,6 +22,7 @@ from foveal.records import SOURCES
 from foveal_audit import elements
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.summary import VERDICTS, plural
+from foveal_audit.nouns import axes_of, say
 from foveal_audit.report import naming, opinions, properties, wording
 from foveal_audit.report.bars import percent_classes
 from foveal_audit.report.sections import NUMBERS, SECTIONS
@@ -168,6 +169,7 @@ _NAMES: Mapping[str, object] = {
     "known_sources": SOURCES,
     "sections": SECTIONS,
     "no": NUMBERS,
+    "say": say,
 }
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "number": wording.number,
@@ -179,6 +181,7 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "window": wording.window,
     "plural": plural,
     "signal": naming.signal,
+    "axes": axes_of,
     "times": wording.times,
     "weblink": weblink,
     "flat": lambda record: list(wording.flat(record)),

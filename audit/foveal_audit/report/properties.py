@@ -8,6 +8,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
 
 from foveal_audit.bundle.schema import Assessment
 from foveal_audit.judgement.irrelevance import is_property as has_property_signs
+from foveal_audit.nouns import axes_of, say
 from foveal_audit.report.naming import Term
 
 #: What carriers have much or little of, by the statistic's name.
@@ -41,8 +42,8 @@ _COMPONENTS: Mapping[str, Term] = {
     "spectrum": Term("texture", "the fine structure of each picture, four times as strong"),
     "detail": Term("fine detail", "the fine structure of each picture, four times as strong"),
     "rim": Term("rim", "the rim of each picture alone"),
-    "amplitude": Term("amplitude", "the offset and gain of each trace"),
-    "drift": Term("drift", "the slow part of each trace"),
+    "amplitude": Term("amplitude", "the offset and gain of each recording"),
+    "drift": Term("drift", "the slow part of each recording"),
 }
 
 EFFECTS: Mapping[str, Term] = {
@@ -69,16 +70,18 @@ def carriers_have(assessment: Assessment) -> str:
     for name, one in assessment.signals.items():
         kind, _, statistic = name.partition(":")
         if kind == "property":
-            words = _STATISTICS.get(statistic, statistic.replace("channel", "of colour channel"))
+            channel = say("of colour channel", axes_of(assessment))
+            words = _STATISTICS.get(statistic, statistic.replace("channel", channel))
             return f"{'much' if one.value > 0 else 'little'} {words}".rstrip(",")
-    return "something that the other pictures lack"
+    return say("something that the other pictures lack", axes_of(assessment))
 
 
 def carried(assessment: Assessment) -> Term | None:
     """Name the component that the experiment carried over, and what its picture shows; None where none."""
     kinds = ("carried_over", "taken_away")
     names = [name.partition(":")[2] for name in assessment.signals if name.partition(":")[0] in kinds]
-    return _COMPONENTS.get(names[0]) if names else None
+    term = _COMPONENTS.get(names[0]) if names else None
+    return term and Term(term.name, say(term.meaning, axes_of(assessment)))
 
 
 def made_visible(picture: Image.Image, assessment: Assessment) -> Image.Image | None:

@@ -7,20 +7,23 @@ from types import MappingProxyType
 from typing import Any
 
 from foveal_audit.bundle.summary import plural
+from foveal_audit.nouns import PICTURE, say
 from foveal_audit.report.wording import percent
 
 
-def quality(card: Mapping[str, Any]) -> list[str]:
+def quality(card: Mapping[str, Any], axes: int = PICTURE) -> list[str]:
     """Say in a line or two how good a generator is; all figures are in its card in the bundle.
 
     Parameters
     ----------
     card
         See :class:`foveal_audit.generators.card.QualityCard`.
+    axes
+        Of the samples.
     """
     if card.get("memorised"):
-        return ["It memorised its crops, so its pictures are not shown."]
-    said = [make(card[name]) for name, make in _FIGURES.items() if card.get(name) is not None]
+        return [say("It memorised its crops, so its pictures are not shown.", axes)]
+    said = [say(make(card[name]), axes) for name, make in _FIGURES.items() if card.get(name) is not None]
     warned = bool(card.get("notes"))
     if not said:
         return ["A sketch; its card.json says why."] if warned else []

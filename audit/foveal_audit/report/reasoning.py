@@ -11,6 +11,7 @@ from foveal_audit.bundle.summary import Verdict
 from foveal_audit.judgement.assessing import measured_of, strongest
 from foveal_audit.judgement.fusion import FUSION, Fusion
 from foveal_audit.judgement.verdict import Measured, Thresholds, necessity, transfer
+from foveal_audit.nouns import axes_of, say
 from foveal_audit.report.error_rates import measured_rates
 from foveal_audit.report.properties import is_property
 from foveal_audit.report.wording import beyond, change, effect_terms, percent, score
@@ -53,12 +54,17 @@ class _Facet:
     measured: Measured
     limits: Thresholds
 
+    def say(self, words: str) -> str:
+        """Say it of the facet's kind of samples."""
+        return say(words, axes_of(self.assessment))
+
 
 def why(assessment: Assessment, rule: Rule) -> list[str]:
     """Say why a facet got its verdict, a sentence for each step of the rule."""
     about = _Facet(assessment, measured_of(assessment, rule.fusion), rule.limits)
     if assessment.effects.removal is None and assessment.effects.paste is None:
-        return ["No experiment was possible: too few pictures with it, or without it, can be read."]
+        none = "No experiment was possible: too few pictures with it, or without it, can be read."
+        return [about.say(none)]
     return [line for step in _STEPS[assessment.verdict] for line in [step(about)] if line]
 
 
@@ -67,9 +73,10 @@ def _used(one: _Facet) -> str:
     if costs >= needed and moves >= needed:
         return "The model uses it: the answer weakens without it, and it alone moves the answer elsewhere."
     if moves >= needed:
-        return "The model uses it: it alone moves the answer of other pictures."
+        return one.say("The model uses it: it alone moves the answer of other pictures.")
     if costs >= needed:
-        return "The model uses it: the answer weakens without it. It alone does not move other pictures."
+        lacks = "The model uses it: the answer weakens without it. It alone does not move other pictures."
+        return one.say(lacks)
     return f"The model uses it: the recorded reliance is {one.assessment.reliance:.2f}."
 
 
@@ -98,7 +105,7 @@ def _no_chance(one: _Facet) -> str:
     return (
         f"It is hardly a chance find: of all facets as clear as this, {rate} would be there by chance (q). "
         "Chance is not the only way to err: where the truth was planted, the audit flagged something in "
-        f"{clean.found} of {clean.total} clean models."
+        f"{clean.found} of {clean.total} {one.say('clean models')}."
     )
 
 
@@ -109,7 +116,10 @@ def _proof(_: _Facet) -> str:
 def _unproven(one: _Facet) -> str:
     m, t = one.measured, one.limits
     if is_property(one.assessment):
-        return "Suspected: a property of whole pictures passes through no one unit, so it is never confirmed."
+        whole = (
+            "Suspected: a property of whole pictures passes through no one unit, so it is never confirmed."
+        )
+        return one.say(whole)
     lacks = {
         "taking it out alone costs the answer too little to be sure of": necessity(m) < t.relied,
         "that its effect passes through this unit was not shown": (m.mediation or 0) < t.mediated,
@@ -143,7 +153,7 @@ def _mostly_what(one: _Facet) -> str:
     """Say where the experiments' controls have as much of the effect as the detail itself."""
     found = one.assessment.signals
     said = [
-        line.format(share=percent(found[name].value))
+        one.say(line).format(share=percent(found[name].value))
         for name, (holds, line) in _CONTROLS.items()
         if name in found and holds(found[name].value)
     ]
@@ -164,7 +174,9 @@ def _open(one: _Facet) -> str:
             "the model learned of the one cannot be told from what it learned of the other."
         )
     if found >= t.irrelevant and transfer(m) < t.relied:
-        return f"It seems irrelevant ({found:.2f}), but it alone was not shown to move other pictures."
+        return one.say(
+            f"It seems irrelevant ({found:.2f}), but it alone was not shown to move other pictures."
+        )
     if found >= t.irrelevant:
         return f"It seems irrelevant ({found:.2f}), but among so many facets that may be chance."
     return (

@@ -19,15 +19,18 @@ def remedies(detail: Detail, limits: Thresholds) -> list[str]:
         The limits that the audit recorded.
     """
     whole = is_property(detail.findings[0])
-    first = [wording.PROPERTY_ACTION] if whole else [wording.ARTEFACT_ACTION, _masking(detail)]
-    return [*first, _samples(detail), _next(detail, limits)]
+    first = detail.say(wording.PROPERTY_ACTION if whole else wording.ARTEFACT_ACTION)
+    masking = [] if whole else [_masking(detail)]
+    return [first, *masking, _samples(detail), _next(detail, limits)]
 
 
 def _masking(detail: Detail) -> str:
     if detail.mask is None:
-        return "Mask it window by window: it keeps to no one rectangle. The lists give each window."
+        each = "Mask it window by window: it keeps to no one rectangle. The lists give each window."
+        return detail.say(each)
+    training = detail.say("training pictures")
     return (
-        f"Mask {wording.window(detail.mask.window)} in the training pictures of all classes alike, so that "
+        f"Mask {wording.window(detail.mask.window)} in the {training} of all classes alike, so that "
         f"the mask itself does not tell the class. This holds {wording.percent(detail.mask.share)} of the "
         "listed windows whole."
     )
@@ -42,7 +45,7 @@ def _samples(detail: Detail) -> str:
 
 
 def _next(detail: Detail, limits: Thresholds) -> str:
-    edit = "taking it away" if is_property(detail.findings[0]) else "painting it over"
+    edit = "taking it away" if is_property(detail.findings[0]) else detail.say("painting it over")
     return (
         f"The next audit, with --previous, should no longer find it, or find that {edit} moves the answer by "
         f"less than {limits.relied:.2f}."

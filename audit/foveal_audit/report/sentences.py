@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from foveal_audit.nouns import PICTURE, say
+
 
 class Both(NamedTuple):
     """What is said on either side; ``{v}`` is the value, ``{n}`` 1 less it, ``{column}`` metadata."""
@@ -127,7 +129,7 @@ SENTENCES: Mapping[str, Both] = {
 }
 
 
-def sentence(name: str, value: float, *, for_it: bool) -> str:
+def sentence(name: str, value: float, *, for_it: bool, axes: int = PICTURE) -> str:
     """Say what a measured sign says.
 
     Parameters
@@ -138,6 +140,8 @@ def sentence(name: str, value: float, *, for_it: bool) -> str:
         As measured.
     for_it
         Whether it argues for an artefact.
+    axes
+        Of the samples.
 
     Raises
     ------
@@ -146,4 +150,5 @@ def sentence(name: str, value: float, *, for_it: bool) -> str:
     """
     base, _, column = name.partition(":")
     words = SENTENCES[base]
-    return (words.artefact if for_it else words.genuine).format(v=value, n=1 - value, column=column)
+    said = say(words.artefact if for_it else words.genuine, axes)
+    return said.format(v=value, n=1 - value, column=column)

@@ -13,6 +13,7 @@ from foveal_audit.bundle.evidence import AuditResult, Crop, FacetEvidence, GapEv
 from foveal_audit.bundle.schema import Assessment, Effect, EntryRef, Findings, GapFinding
 from foveal_audit.bundle.summary import plural
 from foveal_audit.bundle.worklist import Order
+from foveal_audit.nouns import axes_in, axes_of, say
 from foveal_audit.report import listing, pictures, properties, wholes, wording
 from foveal_audit.report.arguing import Case, case_of, start
 from foveal_audit.report.bars import Bar, axis_of, bar
@@ -116,6 +117,7 @@ class Page:
     mapping: Sequence[Row]
     start: float
     since: SinceView
+    axes: int
 
     @property
     def artefacts(self) -> Sequence[FacetView]:
@@ -188,7 +190,7 @@ def make_page(result: AuditResult, density: Density) -> Page:
             for one in details
         ],
         gaps=[
-            _gap(gaps.get(one.id, GapEvidence(one)), density.finding, orders.get(one.id))
+            _gap(gaps.get(one.id, GapEvidence(one)), density.finding, orders.get(one.id), axes_in(findings))
             for one in findings.gaps
         ],
         others=[facet(one, density.other) for one in findings.assessments if one.id not in flagged],
@@ -196,6 +198,7 @@ def make_page(result: AuditResult, density: Density) -> Page:
         mapping=MAPPING,
         start=start(rule.fusion),
         since=since_view(findings),
+        axes=axes_in(findings),
     )
 
 
@@ -209,7 +212,7 @@ def _facet(
 ) -> FacetView:
     """Draw a facet; one that is no finding shows its strip only."""
     assessment, about = evidence.assessment, _about(evidence.assessment)
-    whole = properties.is_property(assessment)
+    whole, axes = properties.is_property(assessment), axes_of(assessment)
     marked = _marked(evidence, limit)
     full = limit if in_full else 0
     return FacetView(
@@ -220,18 +223,18 @@ def _facet(
         case=case_of(assessment, rule.fusion),
         shown=len(marked),
         refs=evidence.refs[: len(marked)],
-        strip=_first(marked, evidence, about) if in_full else _strip(marked[:COLUMNS], about, whole),
-        crops=_recorded(evidence.crops[:full], about, whole),
+        strip=_first(marked, evidence, about) if in_full else _strip(marked[:COLUMNS], about, whole, axes),
+        crops=_recorded(evidence.crops[:full], about, whole, axes),
         evidence=_evidence(marked, about) if in_full and not whole else None,
         carried=_carried(evidence.crops[:full], assessment, about) if whole else None,
         carried_term=properties.carried(assessment) if whole else None,
         generated=_generated(evidence, min(limit, PAIRS), about) if in_full else None,
         lattice=evidence.lattice,
         where=_where(assessment, extent, about) if in_full and not whole else None,
-        whole=wholes.drawn(evidence.whole, evidence.refs[:full], about),
+        whole=wholes.drawn(evidence.whole, evidence.refs[:full], about, axes),
         place=_place(_boxes(assessment), extent),
         effects=_effects(assessment),
-        quality=quality(evidence.card or {}),
+        quality=quality(evidence.card or {}, axes),
         generator_dir=evidence.generator_dir,
         listed=listing.chosen(assessment),
         gaps=listing.in_gaps(assessment, evidence.refs[: len(marked)], gaps),
@@ -240,21 +243,23 @@ def _facet(
 
 def _first(marked: Sequence[Image.Image], evidence: FacetEvidence, about: str) -> Picture | None:
     """Draw what a finding shows on the first page: a crop and the whole sample it is from, else crops."""
+    axes = axes_of(evidence.assessment)
     whole = wholes.of_crops(evidence.whole, evidence.refs[: len(marked)])
     if not whole:
-        return _strip(marked[:FIRST], about, properties.is_property(evidence.assessment))
-    alt = f"{about}: a crop with the model's evidence outlined, and its whole picture with the window framed."
-    return sheet([marked[0], wholes.framed(whole[0])], alt)
+        return _strip(marked[:FIRST], about, properties.is_property(evidence.assessment), axes)
+    shown = "a crop with the model's evidence outlined, and its whole picture with the window framed."
+    return sheet([marked[0], wholes.framed(whole[0])], f"{about}: {say(shown, axes)}")
 
 
-def _strip(marked: Sequence[Image.Image], about: str, whole: bool) -> Picture | None:
+def _strip(marked: Sequence[Image.Image], about: str, whole: bool, axes: int) -> Picture | None:
     if whole:
-        return sheet(marked, f"{about}: {plural(len(marked), 'whole picture')} with this property.")
+        shown = plural(len(marked), say("whole picture", axes))
+        return sheet(marked, f"{about}: {shown} with this property.")
     return sheet(marked, f"{about}: {_crops(len(marked))} with the model's evidence outlined.")
 
 
-def _recorded(crops: Sequence[Crop], about: str, whole: bool) -> Picture | None:
-    shown = plural(len(crops), "whole picture" if whole else "crop")
+def _recorded(crops: Sequence[Crop], about: str, whole: bool, axes: int) -> Picture | None:
+    shown = plural(len(crops), say("whole picture", axes) if whole else "crop")
     return sheet([pictures.tile(crop) for crop in crops], f"{about}: {shown} as recorded.", numbered=True)
 
 
@@ -266,10 +271,11 @@ def _carried(crops: Sequence[Crop], assessment: Assessment, about: str) -> Pictu
     """Show of the same pictures what the experiment carries over: a property is no window to outline."""
     shown = [properties.made_visible(pictures.rgb(crop), assessment) for crop in crops]
     tiles = [pictures.enlarged(one) for one in shown if one is not None]
-    return sheet(tiles, f"{about}: what the experiment carries over, of the same pictures.", numbered=True)
+    same = say("what the experiment carries over, of the same pictures.", axes_of(assessment))
+    return sheet(tiles, f"{about}: {same}", numbered=True)
 
 
-def _gap(evidence: GapEvidence, limit: int, order: Order | None) -> GapView:
+def _gap(evidence: GapEvidence, limit: int, order: Order | None, axes: int) -> GapView:
     finding = evidence.finding
     crops = evidence.crops[:limit]
     about = f"{wording.gap_title(finding)} {finding.id}"
@@ -277,7 +283,7 @@ def _gap(evidence: GapEvidence, limit: int, order: Order | None) -> GapView:
     pairs = _paired(tiles, evidence.nearest)
     alt = f"{about}: {_crops(len(crops))} from production, each with the nearest training crop to its right."
     return GapView(
-        whole=wholes.drawn(evidence.whole, evidence.refs[: len(crops)], about),
+        whole=wholes.drawn(evidence.whole, evidence.refs[: len(crops)], about, axes),
         finding=finding,
         order=order,
         refs=evidence.refs[: len(crops)],

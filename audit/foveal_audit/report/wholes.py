@@ -11,6 +11,7 @@ from PIL import Image
 from foveal_audit.bundle.evidence import WholeSample
 from foveal_audit.bundle.schema import EntryRef
 from foveal_audit.bundle.summary import plural
+from foveal_audit.nouns import PICTURE, say
 from foveal_audit.report import pictures
 from foveal_audit.report.sheets import Picture, sheet
 
@@ -48,7 +49,9 @@ def of_crops(whole: Sequence[WholeSample], refs: Sequence[EntryRef]) -> list[Who
     return chosen
 
 
-def drawn(whole: Sequence[WholeSample], refs: Sequence[EntryRef], about: str) -> Whole | None:
+def drawn(
+    whole: Sequence[WholeSample], refs: Sequence[EntryRef], about: str, axes: int = PICTURE
+) -> Whole | None:
     """Draw whole samples with the windows of the first crops.
 
     Parameters
@@ -57,9 +60,11 @@ def drawn(whole: Sequence[WholeSample], refs: Sequence[EntryRef], about: str) ->
         The entries of the crops that are shown, in their order.
     about
         What they show, for those who cannot see it.
+    axes
+        Of the samples.
     """
     shown = of_crops(whole, refs)
-    alt = f"{about}: {plural(len(shown), 'whole picture')} with the window of the crop framed."
+    alt = f"{about}: {plural(len(shown), say('whole picture', axes))} with the window of the crop framed."
     tiles = [framed(one, SMALLEST, LARGEST) for one in shown]
     picture = sheet(tiles, alt, numbered=True, columns=max(1, len(tiles)))
     return None if picture is None else Whole(picture, _note(shown), list(_players(shown)))

@@ -12,6 +12,7 @@ from typing import Any
 from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
 from foveal_audit.bundle.summary import Verdict
 from foveal_audit.judgement.fusion import FUSION, FUSIONS
+from foveal_audit.nouns import axes_of, say
 from foveal_audit.report import properties
 from foveal_audit.report.arguing import case_of
 from foveal_audit.report.naming import Term
@@ -123,9 +124,9 @@ def beyond(effect: Effect) -> str:
 
 
 def window(box: tuple[int, ...]) -> str:
-    """Say where a window lies; only pictures have rows and columns."""
+    """Say where a window lies, in the steps of each axis."""
     axes = len(box) // 2
-    names = {1: ("points",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}[axes]
+    names = {1: ("steps",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}[axes]
     spans = zip(names, box[:axes], box[axes:], strict=True)
     return ", ".join(f"{name} {start}\u2013{stop}" for name, start, stop in spans)
 
@@ -137,7 +138,8 @@ def top_class(assessment: Assessment) -> str | None:
 
 def statement(assessment: Assessment) -> str:
     """Say in plain sentences what was found about a facet."""
-    taken, given = _PROPERTY_EDITS if properties.is_property(assessment) else _EDITS
+    edits = _PROPERTY_EDITS if properties.is_property(assessment) else _EDITS
+    taken, given = (say(edit, axes_of(assessment)) for edit in edits)
     sentences = [_leaning(assessment)]
     if removal := assessment.effects.removal:
         sentences.append(_changed(taken, "takes", "off", removal))
@@ -152,7 +154,9 @@ _PROPERTY_EDITS = ("Taking it away from its pictures", "Carrying it over to othe
 
 def effect_terms(assessment: Assessment) -> Mapping[str, Term]:
     """Name the experiments on a facet; a property is not painted over but carried over."""
-    return {**EFFECTS, **properties.EFFECTS} if properties.is_property(assessment) else EFFECTS
+    terms = properties.EFFECTS if properties.is_property(assessment) else {}
+    axes = axes_of(assessment)
+    return {name: Term(term.name, say(term.meaning, axes)) for name, term in {**EFFECTS, **terms}.items()}
 
 
 def flat(card: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -172,10 +176,12 @@ def _leaning(assessment: Assessment) -> str:
     whole = properties.is_property(assessment)
     leans = "leans on a recurring detail"
     if whole:
-        leans = f"goes by a property of the whole picture: {properties.carriers_have(assessment)}"
+        of_whole = say("goes by a property of the whole picture", axes_of(assessment))
+        leans = f"{of_whole}: {properties.carriers_have(assessment)}"
     if wanted is None:
         return f"The model {leans}."
-    return f"The model {leans}. {_answers(assessment, 'pictures that carry it' if whole else 'entries')}"
+    entries = say("pictures that carry it", axes_of(assessment)) if whole else "entries"
+    return f"The model {leans}. {_answers(assessment, entries)}"
 
 
 def _answers(assessment: Assessment, entries: str) -> str:

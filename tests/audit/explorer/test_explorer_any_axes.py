@@ -14,11 +14,12 @@ from foveal.collecting import collect
 from foveal.library import Library
 from foveal.samples.arrays import encode_crop
 from foveal.samples.traces.transform import AudioTransform
-from foveal_audit.explorer import deciding, tiles
+from foveal_audit.explorer import deciding, pages, tiles
 from foveal_audit.explorer.app import make_app
 from foveal_audit.explorer.deciding import LONGEST, Decision
 from foveal_audit.explorer.exhibits import open_exhibits
 from foveal_audit.explorer.guard import Guard
+from foveal_audit.explorer.templates import render
 
 
 @pytest.mark.parametrize(("shape", "size"), [((300, 2), (128, 128)), ((9, 10, 12, 1), (23, 21))])
@@ -163,3 +164,24 @@ def test_no_question_for_a_sound_brings_it_down(exhibits, part, words):
     client.get("/", params={"token": guard.token})
     answer = client.get("/sound", params={"request": words[0], "entry": words[1], "part": part})
     assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("window", "said"),
+    [
+        ((0, 40), "the detail is put into other recordings"),
+        ((0, 0, 0, 4, 4, 4), "the detail is put into other scans"),
+    ],
+)
+def test_no_finding_on_recordings_or_scans_speaks_of_pictures(module_result, window, said):
+    one = module_result.findings.artefacts[0]
+    entries = [entry.model_copy(update={"window": window}) for entry in one.entries]
+    own = one.model_copy(update={"entries": entries, "reasons": [], "counter_evidence": []})
+    argued = pages._argued(own, module_result.findings)
+    page = render(
+        "panel.html.j2", one=own, is_gap=False, title="", ids=["a"], said=None, sliders=None, **argued
+    )
+    words = re.sub(r"<[^>]*>", " ", page)
+    assert said in words
+    left = words.replace("clean models, all of pictures", "")
+    assert not re.findall(r"pictur|\bimages?\b|rectangle|paint|pixel|colour", left, re.IGNORECASE)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from foveal_audit.bundle.schema import Effect
 from foveal_audit.report.bars import axis_of, bar, percent_classes
+from foveal_audit.report.wording import change
 
 numbers = st.floats(-1, 1).map(lambda value: round(value, 4))
 
@@ -38,6 +39,24 @@ def test_every_place_has_its_class():
     rules = percent_classes()
     assert re.findall(r"\.at-(\d+)\{left:(\d+)%\}", rules) == [(str(n), str(n)) for n in range(101)]
     assert re.findall(r"\.wide-(\d+)\{width:(\d+)%\}", rules) == [(str(n), str(n)) for n in range(101)]
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "place"),
+    [(0.0, 0.0, 0.0, 50), (0.004, 0.0, 0.004, 54), (-0.0049, -0.0049, 0.0, 45), (0.001, -0.002, 0.003, 51)],
+)
+def test_an_effect_written_as_nothing_lies_at_zero_on_an_axis_with_ends(estimate, low, high, place):
+    effect = Effect(estimate=estimate, low=low, high=high, controls=0.0)
+    axis = axis_of([effect])
+    assert [change(end) for end in axis] == ["\u22120.05", "0.05"]
+    drawn = bar(effect, axis)
+    assert (drawn.zero, drawn.control, drawn.estimate) == (50, 50, place)
+    assert abs(drawn.left - 50) <= 5
+    assert drawn.width <= 5
+
+
+def test_an_effect_that_is_written_has_an_axis_of_its_own_size():
+    assert axis_of([Effect(estimate=0.005, low=0.0, high=0.005)]) == pytest.approx((-0.0002, 0.0052))
 
 
 @pytest.mark.parametrize("estimate", [0.0, -0.5, 0.5])

@@ -377,7 +377,7 @@ def test_facets_of_signals_and_volumes_have_no_place_in_a_plane(made):
     evidence = FacetEvidence(trace, result.facets[0].crops[:2], refs=trace.entries[:2])
     read = Reader(render_page(AuditResult(Findings.of([trace], [], **fields), [evidence])))
     assert "Where it lies" not in read.words
-    assert "points 3\u201340" in read.words
+    assert "steps 3\u201340" in read.words
 
 
 def with_findings(result, count, apart):

@@ -63,7 +63,7 @@ def test_probabilities(p, text):
 @pytest.mark.parametrize(
     ("box", "text"),
     [
-        ((3, 40), "points 3\u201340"),
+        ((3, 40), "steps 3\u201340"),
         ((1, 2, 33, 34), "rows 1\u201333, columns 2\u201334"),
         ((0, 1, 2, 3, 4, 5), "slices 0\u20133, rows 1\u20134, columns 2\u20135"),
     ],

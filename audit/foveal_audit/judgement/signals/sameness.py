@@ -20,9 +20,11 @@ from foveal_audit.windows import Windows
 #: crop's hash.
 _REACHES: Mapping[int, int] = {1: 8, 2: 8, 3: 4}
 _WAVES: Mapping[int, int] = {1: 16, 2: 8, 3: 4}
-#: Waves below this part of a crop's strongest have no sign: a trace may be nothing but a pulse, and all waves
-#: but a few noise.
-_UNTOLD: Mapping[int, float] = {1: 0.1, 2: 0.0, 3: 0.0}
+#: Waves below this part of a crop's strongest have no sign: a trace may be nothing but a pulse, the middle of
+#: a volume's crop one face of a cube, and all waves but a few noise. What a wave that only one of two crops
+#: has counts, in bits.
+_UNTOLD: Mapping[int, float] = {1: 0.1, 2: 0.0, 3: 0.1}
+_ONE_SIDED: Mapping[int, float] = {1: 0.0, 2: 0.0, 3: 0.5}
 #: Sets of other crops behind the null, and numbers of crops that are compared: few, so that nulls are shared.
 _DRAWS = 12
 _SIZES = (32, 24, 16, 12)
@@ -87,7 +89,8 @@ def nearest_hash(middles: NDArray[np.float32]) -> float:
     off = waves - np.median(waves, axis=1, keepdims=True)
     told = np.abs(off) >= _UNTOLD[len(places)] * np.abs(off).max(axis=1, keepdims=True)
     high, low = ((told & side).astype(np.float32) for side in (off > 0, off <= 0))
-    apart = high @ low.T
+    lone = (high + low) @ (1 - high - low).T
+    apart = high @ low.T + _ONE_SIDED[len(places)] * lone
     apart = apart + apart.T
     np.fill_diagonal(apart, np.inf)
     return float(apart.min(axis=1).mean())

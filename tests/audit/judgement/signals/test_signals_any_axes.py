@@ -153,6 +153,21 @@ def test_stamps_are_steady_wherever_they_lie_and_noise_is_not(rng, axes):
     assert nearest_hash(other) > 3
 
 
+@pytest.mark.parametrize(("weak", "apart"), [(0.0, 0.0), (0.05, 0.0), (0.5, 0.5)])
+def test_a_wave_that_one_of_two_volumes_has_is_half_a_bit(weak, apart):
+    z, y, _ = np.mgrid[:8, :8, :8] + 0.5
+    along, across = (np.cos(np.pi * place / 8) for place in (z, y))
+    both = np.stack([along, along + weak * across]).astype(np.float32)[:, None]
+    assert nearest_hash(both) == apart
+
+
+def test_the_face_of_a_cube_is_the_same_whatever_noise_is_in_it(rng):
+    face = (np.arange(8) < 5).astype(np.float32)[:, None, None] * np.ones((8, 8, 8), np.float32)
+    noisy = (face + rng.normal(0, 0.002, (20, 1, 8, 8, 8))).astype(np.float32)
+    assert nearest_hash(noisy) == 0
+    assert nearest_hash(rng.random((20, 1, 8, 8, 8)).astype(np.float32)) > 10
+
+
 def test_the_parts_of_windows_are_seen_on_the_scale_of_all():
     small, large = np.full((20, 1), 1.0, np.float32), np.full((20, 1), 100.0, np.float32)
     windows = make_windows([small, large, small], boxes=[(0, 20)] * 3)
