@@ -18,6 +18,7 @@ from foveal.records import Window
 from foveal.samples.formats import names_of, suffixes_of
 from foveal.samples.images import Pixels
 from foveal.samples.kinds import Band, Kind
+from foveal.samples.normalising import check_normalisation
 from foveal.samples.pictures import FORMATS, as_sent, decode_picture
 from foveal.samples.tile_files import cut, read_picture
 from foveal.samples.windowing import Window as Levels
@@ -51,15 +52,7 @@ class ImageTransform:
     window: Levels = None
 
     def __post_init__(self) -> None:
-        for name in ("mean", "std"):
-            count = len(getattr(self, name))
-            if count != 1 and self.channels is not None and count != self.channels:
-                raise UsageError(
-                    f"preprocess.{name} has {count} values for {self.channels} channels",
-                    "Give one value, or one per channel",
-                )
-        if not all(value > 0 for value in self.std):
-            raise UsageError(f"preprocess.std has the value {min(self.std)}", "Give values above 0")
+        check_normalisation(self.mean, self.std, self.channels)
 
     @property
     def kind(self) -> str:

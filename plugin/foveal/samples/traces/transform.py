@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from foveal.errors import UsageError
 from foveal.records import Window
 from foveal.samples.kinds import Band
+from foveal.samples.normalising import check_normalisation
 from foveal.samples.stated import check_keys, numbers, sizes, whole
 from foveal.samples.traces.resampling import resample, resampled_length
 from foveal.samples.traces.spectrogram import Spectrogram, read_spectrogram, strongest
@@ -56,15 +57,7 @@ class TraceTransform:
     _KIND: ClassVar[str] = "signal"
 
     def __post_init__(self) -> None:
-        for name in ("mean", "std"):
-            count = len(getattr(self, name))
-            if count != 1 and self.channels is not None and count != self.channels:
-                raise UsageError(
-                    f"preprocess.{name} has {count} values for {self.channels} channels",
-                    "Give one value, or one per channel",
-                )
-        if not all(value > 0 for value in self.std):
-            raise UsageError(f"preprocess.std has the value {min(self.std)}", "Give values above 0")
+        check_normalisation(self.mean, self.std, self.channels)
         if self.spectrogram and self.spectrogram.mels and self.rate is None:
             raise UsageError("preprocess.spectrogram.mels needs a rate", "Give preprocess.rate")
 

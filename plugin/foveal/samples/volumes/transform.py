@@ -15,6 +15,7 @@ from torch.nn.functional import adaptive_avg_pool3d, interpolate
 from foveal.errors import UsageError
 from foveal.records import Window
 from foveal.samples.kinds import Band
+from foveal.samples.normalising import check_normalisation
 from foveal.samples.stated import check_keys, numbers, sizes, whole
 from foveal.samples.values import Values
 from foveal.samples.windowing import Window as Levels
@@ -44,15 +45,7 @@ class VolumeTransform:
     std: tuple[float, ...] = (1.0,)
 
     def __post_init__(self) -> None:
-        for name in ("mean", "std"):
-            count = len(getattr(self, name))
-            if count != 1 and self.channels is not None and count != self.channels:
-                raise UsageError(
-                    f"preprocess.{name} has {count} values for {self.channels} channels",
-                    "Give one value, or one per channel",
-                )
-        if not all(value > 0 for value in self.std):
-            raise UsageError(f"preprocess.std has the value {min(self.std)}", "Give values above 0")
+        check_normalisation(self.mean, self.std, self.channels)
 
     @property
     def kind(self) -> str:
