@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -307,7 +308,8 @@ def _coverage_rows(evidence: Evidence, gaps: Gaps, stated: list[GapFinding]) -> 
         for member in gap.members
     }
     production = np.flatnonzero(evidence.samples.of("production"))
-    return [
+    rows = [
         CoverageRow(str(evidence.samples.names[row]), "production", float(p), groups.get(int(row)))
         for row, p in zip(production, gaps.p_values, strict=True)
     ]
+    return sorted(rows, key=attrgetter("sample"))

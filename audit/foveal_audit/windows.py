@@ -23,6 +23,8 @@ from foveal_audit.spans import FULL, Span, span_of
 from foveal_audit.units.appearance import SIDES, detail, gradients, resize_crop
 
 _KEY = ("source", "sample", "row", "sample_sha256")
+#: Requests have other names each time they are sent; what is found must not depend on them.
+_BY_CONTENT = [(name, "ascending") for name in ("source", "sample_sha256", "sample", "row")]
 _SAMPLE_COLUMNS = (*_KEY, "predicted", "label", "origin", "shape", "metadata", "activations")
 #: What is known of an entry without its crop, and what its crop adds.
 LIGHT = ("id", *_KEY, "window", "activation", "share", "layer")
@@ -242,7 +244,7 @@ class EvidenceReader:
         known = library.samples(columns=["source", "config_sha256"], model_sha256=model_sha256)
         _require(library, known, model_sha256)
         alike = {"model_sha256": model_sha256, "config_sha256": _main_configuration(known)}
-        table = library.samples(columns=list(_SAMPLE_COLUMNS), **alike)
+        table = library.samples(columns=list(_SAMPLE_COLUMNS), **alike).sort_by(_BY_CONTENT)
         self.samples, self.activations = _samples(table), _activations(table)
         self.left_out = len(known) - len(table)
         self._query = partial(library.query, units=False, **alike)
@@ -251,7 +253,7 @@ class EvidenceReader:
 
     def windows(self, feature: str) -> Windows:
         """Read all windows of a feature."""
-        return self._windows(self._query(feature=feature).table([*LIGHT, *HEAVY]))
+        return self._windows(self._query(feature=feature).table([*LIGHT, *HEAVY], "content"))
 
     def all_windows(self, *, heavy: bool = True) -> dict[str, Windows]:
         """Read all windows of every feature by one question: each costs as much as reading thousands of rows.
@@ -261,7 +263,7 @@ class EvidenceReader:
         heavy
             With crops, maps and vectors; without them these are empty.
         """
-        table = self._query().table(["feature", *LIGHT, *(HEAVY if heavy else ())])
+        table = self._query().table(["feature", *LIGHT, *(HEAVY if heavy else ())], "content")
         return {name: self._windows(table.filter(pc.equal(table["feature"], name))) for name in self.counts}
 
     def pieces(self, feature: str, *, heavy: bool = True, size: int = _PIECE) -> Iterator[Windows]:
@@ -275,12 +277,12 @@ class EvidenceReader:
             Windows per piece at most.
         """
         columns = [*LIGHT, *HEAVY] if heavy else list(LIGHT)
-        for table in self._query(feature=feature).ordered(columns, size):
+        for table in self._query(feature=feature).ordered(columns, size, by="content"):
             yield self._windows(table)
 
     def light(self, feature: str) -> Windows:
         """Read all windows of a feature without crops, maps and vectors."""
-        return self._windows(self._query(feature=feature).table(list(LIGHT)))
+        return self._windows(self._query(feature=feature).table(list(LIGHT), "content"))
 
     def drawn(self, feature: str, number: int) -> Windows:
         """Draw some windows of a feature at random, always the same ones."""

@@ -11,6 +11,7 @@ import planted
 import pytest
 from ready_stores import ready_store
 
+from foveal.collecting import collect
 from foveal.errors import UsageError
 from foveal.library import Library
 from foveal_audit.auditing import audit
@@ -64,6 +65,39 @@ def test_the_same_audit_again_has_the_same_fingerprint(audited, planted_library)
 def test_another_seed_is_another_audit(audited, planted_library):
     other = audit(planted.model(), planted_library, replace(SETTINGS, seed=1, generators=0))
     assert other.result.findings.fingerprint != audited.result.findings.fingerprint
+
+
+def told_of(findings):
+    """What was found, without who it was found in."""
+    names = {"id", "entries"}
+    return [one.model_dump(exclude=names) for one in findings.assessments], findings.not_examined
+
+
+def renamed(manifest):
+    """Call the samples of a manifest by other names, in another order; the folder's other files stay."""
+    header, *rows = manifest.read_text().splitlines()
+    for number, row in enumerate(rows):
+        path, label, site = row.split(",")
+        name = f"{path.partition('/')[0]}/{17 * number % 60:02}-again.png"
+        (manifest.parent / path).rename(manifest.parent / name)
+        rows[number] = f"{name},{label},{site}"
+    manifest.write_text("\n".join([header, *rows]) + "\n")
+    return manifest
+
+
+def test_what_requests_were_called_changes_nothing(audited, tmp_path, monkeypatch):
+    """A serving stack draws the names of requests anew; findings on the same content stay the same."""
+    monkeypatch.chdir(tmp_path)
+    library = Library("renamed", ready_store(tmp_path / "mlflow.db"))
+    collect(planted.model(), planted.write_images(tmp_path, "training", 200, 0), "training", library)
+    collect(
+        planted.model(), renamed(planted.write_images(tmp_path, "production", 60, 1)), "production", library
+    )
+    again, first = audit(planted.model(), library, SETTINGS).result, audited.result
+    assert told_of(again.findings) == told_of(first.findings)
+    assert [row.sample for row in again.coverage] != [row.sample for row in first.coverage]
+    told = [sorted(row.p_value for row in result.coverage) for result in (again, first)]
+    assert told[0] == told[1]
 
 
 def test_every_verdict_follows_from_the_record(audited):

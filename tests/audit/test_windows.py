@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 import planted
@@ -24,7 +25,9 @@ def evidence(planted_library):
 
 def test_samples_are_those_of_the_library(evidence, planted_library):
     samples = evidence.samples
-    table = planted_library.samples().to_pylist()
+    table = sorted(
+        planted_library.samples().to_pylist(), key=itemgetter("source", "sample_sha256", "sample", "row")
+    )
     assert samples.names.tolist() == [row["sample"] for row in table]
     assert samples.predicted.tolist() == [row["predicted"] for row in table]
     assert samples.labels.tolist() == [row["label"] for row in table]

@@ -34,7 +34,11 @@ COLUMNS = [name for name in ENTRIES.names if name not in _INNER]
 _PLACE = ("shard", "place", "digest")
 #: Rows of the catalog that are handed over at a time: to draw from, and to be kept.
 _LOTS, _KEPT = 100_000, 10_000
-_ORDER = 'source, sample, "row", sample_sha256, number, id'
+#: What entries can be put in order by: their sample's name, or what it held, whatever name a request had.
+ORDERS = {
+    "sample": 'source, sample, "row", sample_sha256, number, id',
+    "content": 'source, sample_sha256, sample, "row", number, id',
+}
 #: What entries can be counted by, beside ``metadata.KEY``.
 _FACETS = {name: f"CAST({name} AS VARCHAR)" for name in ("label", "predicted", "source", "model_sha256")}
 
@@ -112,7 +116,7 @@ class Query:
         """List their ids, sorted."""
         return list(self._select("id", "ORDER BY id")["id"].to_pylist())
 
-    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+    def table(self, columns: Sequence[str] | None = None, by: str = "sample") -> pa.Table:
         """Read the entries, ordered by their sample.
 
         Parameters
@@ -120,6 +124,8 @@ class Query:
         columns
             Columns to read; all where none are given. Without ``crop``, ``map`` and ``vector`` no shard is
             touched.
+        by
+            One of :data:`ORDERS`: by the sample's name or by the hash of its content.
 
         Returns
         -------
@@ -133,7 +139,7 @@ class Query:
         """
         wanted = _columns(columns)
         return self._catalog.settled(
-            lambda: self._complete(self._light(wanted, f"ORDER BY {_ORDER}"), wanted)
+            lambda: self._complete(self._light(wanted, f"ORDER BY {ORDERS[by]}"), wanted)
         )
 
     def batches(self, columns: Sequence[str] | None = None, size: int = 1000) -> Iterator[pa.Table]:
@@ -160,6 +166,7 @@ class Query:
         size: int = 1000,
         limit: int | None = None,
         scratch: Path | None = None,
+        by: str = "sample",
     ) -> Iterator[pa.Table]:
         """Read the entries piece by piece in the order of :meth:`table`; what waits is on the disk.
 
@@ -171,9 +178,11 @@ class Query:
             At most so many entries, those of the lowest ids.
         scratch
             Folder with room for all that is read; the library's cache by default.
+        by
+            As for :meth:`table`.
         """
         wanted, scratch = _columns(columns), scratch or self._catalog.folder
-        rank = f"row_number() OVER (ORDER BY {_ORDER}) - 1 AS rank"
+        rank = f"row_number() OVER (ORDER BY {ORDERS[by]}) - 1 AS rank"
         chosen = self._text("*", "" if limit is None else f"ORDER BY id LIMIT {int(limit)}")
         listed = _listed(_lights(wanted), self._wanted.units)
         text = f"SELECT {rank}, {listed} FROM ({chosen}) AS entries ORDER BY shard, place"  # noqa: S608

@@ -197,7 +197,10 @@ def test_entries_come_in_order_a_piece_at_a_time(library, observe, monkeypatch):
     """The order of the table, through runs of a few rows; and of a choice those of the lowest ids."""
     monkeypatch.setattr("foveal.library.ordering._RUN", 1)
     for number in range(4):
-        library.add([observe(f"{name}{number}") for name in "cab"], f"shard-{number}")
+        own = [
+            observe(f"{name}{number}", sample_sha256=f"{hash_}{number}") for name, hash_ in ("cx", "ay", "bw")
+        ]
+        library.add(own, f"shard-{number}")
     query = library.query(feature="fc1:7")
     pieces = list(query.ordered(size=5))
     assert [len(piece) for piece in pieces] == [5, 5, 2]
@@ -206,6 +209,9 @@ def test_entries_come_in_order_a_piece_at_a_time(library, observe, monkeypatch):
     assert sorted(chosen["id"].to_pylist()) == query.ids()[:3]
     assert chosen["sample"].to_pylist() == sorted(chosen["sample"].to_pylist())
     assert list(library.query(feature="none").ordered()) == []
+    assert pa.concat_tables(query.ordered(size=5, by="content")).equals(query.table(by="content"))
+    told = query.table(["source", "sample_sha256", "sample", "row"], by="content").to_pylist()
+    assert [tuple(row.values()) for row in told] == sorted(tuple(row.values()) for row in told)
 
 
 def test_ids_that_several_entries_have_are_known(library, observe):
