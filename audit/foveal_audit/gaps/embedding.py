@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from foveal.archives import AuditedModel
 from foveal.samples.kinds import Transform
@@ -45,18 +46,28 @@ class CropEmbedder:
         spacing: tuple[float, ...] = (),
     ) -> None:
         self._model, self._spacing = model, spacing
-        self.layers = _last_layers(model.module, self._tensor(*example)[None])
+        known = self._tensor(*example)[None]
+        self._sides = known.shape[2:]
+        self.layers = _last_layers(model.module, known)
 
     def __call__(self, crops: Sequence[Values], shapes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
         """Describe crops (*s, C) of samples of the given shapes, float32 (n, D)."""
         tensors = [self._tensor(crop, shape) for crop, shape in zip(crops, shapes, strict=True)]
         described = np.empty((len(tensors), 0), dtype=np.float32)
         for rows, batch in _same_sizes(tensors):
-            values = _pooled(self._model.module, self.layers, batch)
+            values = self._pooled(batch)
             if not described.shape[1]:
                 described = np.zeros((len(tensors), values.shape[1]), dtype=np.float32)
             described[rows] = values
         return described
+
+    def _pooled(self, batch: Tensor) -> NDArray[np.float32]:
+        """Give the layers' means (n, D); what is too small for that is continued to the example's sides."""
+        outputs = dict(_run(self._model.module, batch))
+        if not outputs.keys() >= set(self.layers):
+            outputs = dict(_run(self._model.module, _continued(batch, self._sides)))
+        means = [outputs[name].mean(dim=tuple(range(2, batch.ndim))) for name in self.layers]
+        return torch.cat(means, dim=1).numpy().astype(np.float32)
 
     def _tensor(self, crop: Values, shape: Sequence[float]) -> Tensor:
         return _for_part(self._model.transform, crop, shape)(crop, "", spacing_of(crop) or self._spacing)
@@ -127,10 +138,7 @@ def _last_layers(module: nn.Module, batch: Tensor) -> list[str]:
     return list(last.values())[-_RESOLUTIONS:]
 
 
-def _pooled(module: nn.Module, layers: Sequence[str], batch: Tensor) -> NDArray[np.float32]:
-    outputs = dict(_run(module, batch))
-    return (
-        torch.cat([outputs[name].mean(dim=tuple(range(2, batch.ndim))) for name in layers], dim=1)
-        .numpy()
-        .astype(np.float32)
-    )
+def _continued(batch: Tensor, sides: Sequence[int]) -> Tensor:
+    """Repeat the last value along every axis up to the given sides, where it is shorter."""
+    missing = [max(0, side - own) for side, own in zip(sides, batch.shape[2:], strict=True)]
+    return pad(batch, [length for one in reversed(missing) for length in (0, one)], mode="replicate")

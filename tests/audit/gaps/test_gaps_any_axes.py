@@ -158,3 +158,20 @@ def test_traces_are_described_in_four_spaces(tmp_path):
         assert space.values.shape[0] == 24
         assert space.copies.shape == (16, space.values.shape[1])
         assert np.abs(space.copies - space.values[:16]).mean() < 0.5 * np.abs(space.values).mean()
+
+
+def test_a_crop_too_short_for_the_network_is_continued_to_the_length_of_the_example():
+    """Short recordings have short windows; pooled as long ones are, nothing of some would be left."""
+    net = nn.Sequential(
+        nn.Conv1d(1, 4, 9, stride=2), nn.ReLU(), nn.MaxPool1d(4), nn.Conv1d(4, 3, 3, padding=1)
+    )
+    embed = CropEmbedder(
+        model(net, TraceTransform(size=(500,), channels=1)), (np.zeros((80, 1), np.float32), (500, 1))
+    )
+    short = np.random.default_rng(2).normal(size=(12, 1)).astype(np.float32)
+    with pytest.raises(RuntimeError), torch.no_grad():
+        net(torch.from_numpy(short.T.copy())[None])
+    continued = np.concatenate([short, np.repeat(short[-1:], 68, axis=0)])
+    described = embed([short, continued], [(500, 1)] * 2)
+    np.testing.assert_array_equal(described[0], described[1])
+    assert described[0].any()
