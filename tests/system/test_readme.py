@@ -203,7 +203,7 @@ def test_the_demo_finds_what_was_planted_leaves_nothing_running_and_redoes_no_wo
     assert '"found": "confirmed, rank 1' in first.stdout or '"found": "suspected, rank 1' in first.stdout
     assert re.search(r'"planted": "harmless mark at site C",\s+"found": "not flagged', first.stdout)
     assert re.search(r'"planted": "genuine nodules",\s+"found": "not flagged', first.stdout)
-    # TorchServe draws request ids anew, and with them the audit its chance: one facet may be at the limit.
+    # Processors round differently: one facet may be at the limit.
     (alarms,) = re.findall(r'"planted": "false alarms",\s+"found": "(.*)"', first.stdout)
     assert len(alarms.split(", ")) == 1
     assert re.search(r"left in all", first.stderr)
