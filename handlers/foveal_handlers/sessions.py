@@ -9,10 +9,11 @@ from ts.context import Context
 
 from foveal.facades.carried_files import open_carried
 from foveal_handlers.handler import SampleHandler
+from foveal_handlers.segmentation import SegmentationHandler
 
 
 class SessionHandler(SampleHandler):
-    """Handler of archives that ``foveal pack --kind onnx`` builds."""
+    """Handler of archives that ``foveal pack --kind onnx`` builds of classifiers."""
 
     def initialize(self, context: Context) -> None:
         """Load the network and its settings; TorchServe's own session, of all cores, is not opened."""
@@ -23,3 +24,7 @@ class SessionHandler(SampleHandler):
     def _load_pickled_model(self, model_dir: str, model_file: str, model_pt_path: str | None) -> nn.Module:  # noqa: ARG002
         """Open the ONNX file in the place of a pickled network."""
         return open_carried(Path(model_dir) / model_file)
+
+
+class SegmentingSessionHandler(SegmentationHandler, SessionHandler):
+    """Handler of archives that ``foveal pack --kind onnx`` builds of segmentation networks."""

@@ -127,7 +127,7 @@ def test_the_worker_brings_nothing_heavy():
         import json, sys
         import ts.context, ts.torch_handler.base_handler, ts.service, torch, numpy
         before = {name.partition(".")[0] for name in sys.modules}
-        import foveal_handlers.mar.onnx
+        import foveal_handlers.mar.onnx, foveal_handlers.mar.onnx_segmentation
         added = sorted({name.partition(".")[0] for name in sys.modules} - before)
         print(json.dumps([added, "onnx" in sys.modules]))
     """

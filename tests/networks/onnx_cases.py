@@ -53,6 +53,7 @@ POINTWISE = {
     "Reciprocal": (torch.reciprocal, {"positive": True}),
     "Sin": (torch.sin, {}),
     "Cos": (torch.cos, {}),
+    "Asinh": (torch.asinh, {}),
     "Neg": (torch.neg, {}),
     "Identity": (lambda x: x, {}),
     "Dropout": (lambda x: x, {}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from onnx_nets import export
 
 from foveal.archives.pack import pack
+from foveal.onnx_graphs.saving import save
 from foveal_audit.studies import spot_network
 
 LABELS = ("nothing", "lesion", "ruler")
@@ -48,3 +50,18 @@ def packed(folder, name="spots.mar", *, net=None, labels=LABELS, model=None, **s
         model_class="network",
         **settings,
     )
+
+
+def written(folder, *, net=None, labels=LABELS):
+    """Write the network as an ONNX file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save(export(net or network(len(labels)), sample=(1, 32, 32)), folder / "spots.onnx")
+    return folder / "spots.onnx"
+
+
+def packed_onnx(folder, name="spots.mar", *, kind="onnx", net=None, labels=LABELS, model=None, **settings):
+    """Pack the ONNX file of a network for pictures of 32 x 32 grey pixels."""
+    config = settings.pop("config", {}) | ({"model": model} if model else {})
+    looks = {"size": (32, 32), "channels": 1, "mean": (0.5,), "std": (0.25,)}
+    file = written(folder, net=net, labels=labels)
+    return pack(kind, None, file, folder / name, labels=labels, config=config, **looks, **settings)

@@ -75,7 +75,7 @@ class Attachment:
             return
         model, seat = find_model(self._original, self._setting.config.classifier), None
         if model is None and self._setting.onnx is not None:
-            seat = find_seat(self._original, self._setting.onnx)
+            seat = find_seat(self._original, self._setting.onnx, self._setting.segmentation)
             model = None if seat is None else seat.module
         if model is not None and model is self._model:
             return

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from foveal.capture.parted import Parted
+from foveal.segmenting.network import Segmented
+from foveal.segmenting.settings import Section
 from foveal_handlers.wrapped.original import Original
 
 
@@ -36,7 +38,7 @@ class Seat:
     holder: object
     name: str
     session: Any
-    module: Parted
+    module: nn.Module
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -72,10 +74,11 @@ class StandIn:
         scores = list(output_names or self._outputs) == self._outputs[:1]
         if run_options is not None or not scores or not isinstance(fed, np.ndarray) or len(input_feed) != 1:
             return self.seat.session.run(output_names, input_feed, run_options)
-        return [self.seat.module(torch.from_numpy(np.ascontiguousarray(fed))).numpy()]
+        found = self.seat.module(torch.from_numpy(np.ascontiguousarray(fed)))
+        return [(found.output if isinstance(found, Segmented) else found).numpy()]
 
 
-def find_seat(original: Original, path: Path) -> Seat | None:
+def find_seat(original: Original, path: Path, section: Section | None = None) -> Seat | None:
     """Find where a handler keeps its session.
 
     Parameters
@@ -84,13 +87,16 @@ def find_seat(original: Original, path: Path) -> Seat | None:
         The handler, initialized.
     path
         The archive's ONNX file.
+    section
+        What the archive's settings say of a segmentation network.
     """
     for holder in (original.instance, original.module):
         for name, value in list((getattr(holder, "__dict__", None) or {}).items()):
             if isinstance(value, StandIn):
                 return value.seat
             if _is_session(value):
-                return Seat(holder, name, value, _presented(value, path))
+                module = _presented(value, path)
+                return Seat(holder, name, value, section.before(module, whole=True) if section else module)
     return None
 
 

@@ -12,6 +12,7 @@ from foveal.config import FovealConfig
 from foveal.errors import UsageError
 from foveal.onnx_graphs.carried import CARRIED
 from foveal.samples.kinds import Transform, read_transform
+from foveal.segmenting.settings import Section, read_section
 from foveal.spool.segments import model_folder
 
 
@@ -31,6 +32,8 @@ class Setting:
         Hash of the archive.
     onnx
         The archive's ONNX file, where it holds one and what is needed to look into it.
+    segmentation
+        What it says of a segmentation network in such a file.
     """
 
     config: FovealConfig
@@ -38,6 +41,7 @@ class Setting:
     spool: Path | None
     model_sha256: str
     onnx: Path | None = None
+    segmentation: Section | None = None
 
     @classmethod
     def read(cls, context: Any) -> Setting:  # noqa: ANN401 - TorchServe's
@@ -53,7 +57,8 @@ class Setting:
         if config.spool.dir is None or not _observes(config):
             return cls(config, transform, None, "")
         spool, onnx = model_folder(config.spool.dir, name), _onnx(folder, context.manifest["model"])
-        return cls(config, transform, spool, archive_sha256(folder), onnx)
+        section = read_section(settings) if onnx is not None else None
+        return cls(config, transform, spool, archive_sha256(folder), onnx, section)
 
 
 def _observes(config: FovealConfig) -> bool:

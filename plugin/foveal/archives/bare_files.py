@@ -19,7 +19,7 @@ from foveal.errors import EnvironmentFault, UsageError, nearest
 from foveal.facades.occluded import Occluded
 from foveal.onnx_graphs.carried import CARRIED, Carried
 from foveal.samples.kinds import Transform, read_transform
-from foveal.segmenting.settings import SECTION, segmented
+from foveal.segmenting.settings import SECTION, read_section, segmented
 
 #: What may stand in the settings.
 _KEYS = ("foveal", "labels", "preprocess", "model")
@@ -59,7 +59,7 @@ def load_bare(path: Path, uri: str, environ: Mapping[str, str] | None) -> Audite
     """
     if not path.is_file():
         raise UsageError(f"No model at {uri}", "Give the path of an .onnx, .pt or .pt2 file")
-    settings = _settings(path.with_suffix(".yaml"))
+    settings = settings_beside(path)
     given = read_transform(settings["preprocess"]) if settings.get("preprocess") else None
     opened = OPENERS[path.suffix](path, uri, None if given is None else given.blank())
     return AuditedModel(
@@ -85,8 +85,7 @@ def open_serialized(path: Path, uri: str, blank: Tensor | None, settings: Mappin
     blank
         A sample (1, C, *S) as it is given to it, where the preprocessing fixes the size.
     settings
-        The archive's; where its worker watches the network, they do not make it a segmentation network, for
-        it is none there.
+        The archive's.
 
     Raises
     ------
@@ -96,7 +95,6 @@ def open_serialized(path: Path, uri: str, blank: Tensor | None, settings: Mappin
     module = OPENERS[path.suffix](path, uri, blank).module
     if isinstance(module, Parted) and path.with_name(CARRIED).is_file():
         module.pinned = dict(Carried.read(path.with_name(CARRIED)).pinned)
-        return module
     return segmenting(module, settings, uri)
 
 
@@ -108,6 +106,12 @@ def segmenting(network: nn.Module, settings: Mapping[str, Any], uri: str) -> nn.
     UsageError
         If the section is not as described, or the network's layers cannot be reached.
     """
+    section = read_section(settings)
+    if section is not None and section.output is not None and isinstance(network, Parted):
+        raise UsageError(
+            f"{uri} is looked at by its first output, and the settings name {section.output!r}",
+            "Leave 'output' out, and export the network with its logits first",
+        )
     found = segmented(network, settings)
     closed = "" if found is network else _closed(network)
     if closed:
@@ -127,7 +131,15 @@ def _closed(network: nn.Module) -> str:
     return ""
 
 
-def _settings(path: Path) -> dict[str, Any]:
+def settings_beside(network: Path) -> dict[str, Any]:
+    """Read what the file of the same name that ends in ``.yaml`` says; nothing where there is none.
+
+    Raises
+    ------
+    UsageError
+        If it is no YAML, or has other keys than those of :func:`load_bare`.
+    """
+    path = network.with_suffix(".yaml")
     if not path.is_file():
         return {}
     import yaml  # noqa: PLC0415 - most files have no settings

@@ -30,8 +30,11 @@ SAMPLES = {
     "onnx": "image",
     "segmentation": "image",
 }
-#: The same for wrapped archives.
+#: The same for wrapped archives, and for ONNX files that segment.
 WRAPPED = ("wrapped.py", "foveal_wrapped_entry.py")
+ONNX_SEGMENTATION = ("onnx_segmentation.py", "foveal_onnx_segmentation_entry.py")
+#: The entry files of the archives that ``foveal pack`` builds.
+PACKED = (*KINDS.values(), ONNX_SEGMENTATION)
 
 
 def read_entry(file: str) -> bytes:

@@ -16,13 +16,13 @@ import yaml
 from torch import Tensor
 
 from foveal.archives.drafting import drafted
-from foveal.archives.entries import KINDS, ONNX, SAMPLES, SEGMENTATION, read_entry
+from foveal.archives.entries import KINDS, ONNX, ONNX_SEGMENTATION, SAMPLES, SEGMENTATION, read_entry
 from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.model import AuditedModel, load_model
 from foveal.attribution import get_evidence_method
 from foveal.config import FovealConfig
 from foveal.errors import UsageError, nearest
-from foveal.samples.kinds import DEFAULT, get_kind, read_transform
+from foveal.samples.kinds import DEFAULT, Kind, get_kind, read_transform
 from foveal.segmenting.settings import SECTION
 
 #: What TorchServe itself reads from a model-config.yaml, as far as it concerns these archives.
@@ -73,6 +73,12 @@ class _Plan:
         own = self.model_file or self.weights
         return "the network" if own is None else own.name
 
+    @property
+    def entry(self) -> tuple[str, str]:
+        """The entry file, and its name in the archive."""
+        segments = self.kind == ONNX and SECTION in self.settings.get("model", {})
+        return ONNX_SEGMENTATION if segments else KINDS[self.kind]
+
 
 def pack(
     kind: str,
@@ -102,7 +108,8 @@ def pack(
         One of :data:`KINDS`.
     model_file, weights, model_class
         See :func:`foveal.archives.eager.load_eager`; of kind ``onnx``, `weights` is the ONNX file and there
-        is no model file.
+        is no model file. Where its output has positions, it is a segmentation network; kind ``segmentation``
+        takes such a file as well.
     out
         Where the ``.mar`` file is written; a file that is there is replaced.
     name
@@ -126,15 +133,15 @@ def pack(
         When the archive cannot be written.
     """
     given = {"size": size, "channels": channels, "mean": mean, "std": std, "rate": rate}
-    _require_inputs(_require_kind(kind), model_file, weights)
-    transform = _transform_mapping(kind, config, _stated(kind, weights) | _told(given))
+    kind = _made_of(_require_kind(kind), model_file, weights)
+    transform = _transform_mapping(kind, config, _stated(kind, weights), _told(given))
     plan = _Plan(
         kind=kind,
         name=_require_name(name or out.stem),
         model_file=_require_module_name(_require_file(model_file, "model file")) if model_file else None,
         weights=_require_file(weights, "weights") if weights else None,
         extra_files=tuple(_require_module_name(_require_file(path, "extra file")) for path in extra_files),
-        settings=_settings(kind, config or {}, transform, model_class),
+        settings=_settings(_of_the_kind(kind, weights), config or {}, transform, model_class),
         labels=tuple(labels),
     )
     _write_checked(plan, out)
@@ -177,16 +184,29 @@ def _require_module_name(path: Path) -> Path:
 
 
 def _transform_mapping(
-    kind: str, config: Mapping[str, Any] | None, given: Mapping[str, Any]
+    kind: str, config: Mapping[str, Any] | None, stated: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Join the preprocess section of a configuration with what was given beside it."""
+    """Join what the network's file states, the preprocess section, and what was given beside them."""
     section = {"kind": SAMPLES[kind], **((config or {}).get("preprocess") or {})}
     sample = get_kind(str(section["kind"]))
-    told = dict(given)
+    told = _require_known(sample, dict(given))
     if len(told.get("size", ())) == 1:
         told["size"] *= len(sample.axes)
-    mapping = read_transform({**section, **told}).to_mapping()
+    known = dict(stated)
+    if len(known.get("size", sample.axes)) != len(sample.axes):
+        del known["size"]  # a network on spectrograms states theirs
+    mapping = read_transform({**known, **section, **told}).to_mapping()
     return mapping if sample.name == DEFAULT else {"kind": sample.name, **mapping}
+
+
+def _require_known(sample: Kind, told: dict[str, Any]) -> dict[str, Any]:
+    """Insist that the kind of samples has what was given."""
+    for key in told.keys() - sample.transform({}).to_mapping().keys():
+        raise UsageError(
+            f"A sample of kind {sample.name!r} has no {key}",
+            f"Leave --{key} out, or name another kind: --kind, or preprocess: {{kind: ..}} in --config",
+        )
+    return told
 
 
 def _told(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,18 +224,33 @@ def _stated(kind: str, weights: Path | None) -> dict[str, Any]:
     return stated(weights)
 
 
-def _require_inputs(kind: str, model_file: Path | None, weights: Path | None) -> None:
-    """Insist on the files that a kind is made of."""
+def _made_of(kind: str, model_file: Path | None, weights: Path | None) -> str:
+    """Insist on the files that a kind is made of; a segmentation network may be an ONNX file."""
+    if kind == SEGMENTATION and model_file is None and weights is not None and weights.suffix == ".onnx":
+        kind = ONNX
     if kind != ONNX and model_file is None:
         raise UsageError(f"Kind {kind!r} needs a model file", "Give --model-file, which defines the network")
     if kind == ONNX and (model_file is not None or weights is None or weights.suffix != ".onnx"):
         raise UsageError("Kind 'onnx' is made of an .onnx file alone", "Give it as --weights MODEL.onnx")
     if weights is not None:
         _require_file(weights, "weights")
+    return kind
+
+
+def _of_the_kind(kind: str, weights: Path | None) -> dict[str, Any]:
+    """Say what the ``model`` section holds where nothing else is said."""
+    if kind != ONNX or weights is None:
+        return _OF_THE_KIND.get(kind, {})
+    from foveal.archives.onnx_pieces import segments  # noqa: PLC0415 - needs the package onnx
+
+    return _OF_THE_KIND[SEGMENTATION] if segments(weights) else {}
 
 
 def _settings(
-    kind: str, config: Mapping[str, Any], transform: Mapping[str, Any], model_class: str | None
+    usual: Mapping[str, Any],
+    config: Mapping[str, Any],
+    transform: Mapping[str, Any],
+    model_class: str | None,
 ) -> dict[str, Any]:
     """Make the content of the archive's model-config.yaml."""
     known = (*_SERVING_KEYS, *_OWN_KEYS)
@@ -228,13 +263,8 @@ def _settings(
     get_evidence_method(watched.method)
     section = watched.to_mapping()
     settings = {**SERVING_DEFAULTS, **config, "preprocess": dict(transform), "foveal": section}
-    own = {**_OF_THE_KIND.get(kind, {}), **(config.get("model") or {})}
+    own = {**usual, **(config.get("model") or {})}
     own |= {"class": model_class} if model_class else {}
-    if kind == ONNX and SECTION in own:
-        raise UsageError(
-            "Kind 'onnx' serves classifiers, and the configuration says 'segmentation'",
-            "Pack the network with its code (--kind segmentation), or audit the .onnx file as it is",
-        )
     return settings | ({"model": own} if own else {})
 
 
@@ -248,9 +278,9 @@ def _write_checked(plan: _Plan, out: Path) -> None:
 
 def _contents(plan: _Plan) -> dict[str, bytes | Path]:
     """List the archive's files by their names inside it."""
-    entry_name = KINDS[plan.kind][1]
+    entry, entry_name = plan.entry
     files: dict[str, bytes | Path] = {
-        entry_name: entry_source(plan.kind),
+        entry_name: read_entry(entry),
         "model-config.yaml": yaml.safe_dump(plan.settings, sort_keys=True).encode(),
         MANIFEST: _json(_manifest(plan, entry_name)),
     }
@@ -276,8 +306,7 @@ def _network_files(plan: _Plan) -> dict[str, bytes | Path]:
     from foveal.archives.onnx_pieces import carried_files  # noqa: PLC0415 - needs the package onnx
 
     settings = plan.settings
-    watched = FovealConfig.from_mapping(settings["foveal"], environ={})
-    return found | carried_files(plan.weights, read_transform(settings["preprocess"]).blank(), watched)
+    return found | carried_files(plan.weights, read_transform(settings["preprocess"]).blank(), settings)
 
 
 def _manifest(plan: _Plan, entry_name: str) -> dict[str, Any]:
@@ -298,11 +327,6 @@ def _manifest(plan: _Plan, entry_name: str) -> dict[str, Any]:
 def _json(content: Mapping[str, Any]) -> bytes:
     """Write JSON that is the same every time."""
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False).encode()
-
-
-def entry_source(kind: str) -> bytes:
-    """Read the entry file of a kind."""
-    return read_entry(KINDS[kind][0])
 
 
 def _try(draft: Path, plan: _Plan) -> None:

@@ -74,7 +74,9 @@ def _check_preprocess(section: object) -> None:
 
 
 def _check_model(section: object) -> None:
-    if model_class_of({"model": section}) is None:
+    from foveal.segmenting.settings import read_section  # noqa: PLC0415 - brings torch
+
+    if read_section({"model": section}) is None and model_class_of({"model": section}) is None:
         raise UsageError("The section 'model' names no class", "Write model: {class: NAME}")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from foveal.archives.containers import container_of, reading, safe_name
 from foveal.archives.drafting import drafted, require_place
-from foveal.archives.entries import KINDS, WRAPPED, read_entry
+from foveal.archives.entries import PACKED, WRAPPED, read_entry
 from foveal.archives.mar import (
     MANIFEST,
     SETTINGS,
@@ -124,7 +124,7 @@ def _require_wrappable(folder: Path, manifest: Mapping[str, Any], source: Path) 
         raise UsageError(
             f"{source} is wrapped already", "Serve it as it is, or unwrap it first: foveal unwrap"
         )
-    if _module(str(manifest["handler"])) in {_module(entry) for _, entry in KINDS.values()}:
+    if _module(str(manifest["handler"])) in {_module(entry) for _, entry in PACKED}:
         raise UsageError(
             f"{source} was built by foveal pack and is audited already",
             "Serve it as it is; change its settings with: foveal pack --config",
@@ -214,6 +214,7 @@ def _carried(
     """Make what an archive of an ONNX file needs beside it, for its worker to look into the network."""
     weights = str(manifest.get("serializedFile") or "")
     if manifest.get("modelFile") or not weights.endswith(".onnx"):
+        _require_no_segmentation(given, source)
         return {}
     from foveal.archives.model import read_settings  # noqa: PLC0415 - brings torch
     from foveal.archives.onnx_pieces import carried_beside  # noqa: PLC0415 - needs the package onnx
@@ -223,6 +224,15 @@ def _carried(
         return carried_beside(folder / weights, settings)
     except UsageError as error:
         raise UsageError(f"{source}: {error.fault}", error.mend) from error
+
+
+def _require_no_segmentation(given: Mapping[str, Any], source: Path) -> None:
+    """Refuse to say of a network that its worker cannot look into so that it segments."""
+    if "segmentation" in (given.get("model") or {}):
+        raise UsageError(
+            f"{source} is no archive of an ONNX file alone, and the configuration says 'segmentation'",
+            "Leave it out, or build the archive with foveal pack --kind segmentation",
+        )
 
 
 def _manifest(folder: Path, entry: str) -> bytes:

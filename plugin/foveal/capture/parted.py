@@ -108,6 +108,9 @@ class Parted(nn.Module):
     spreading
         Makes a network whose layers read what these read, and that hands on what is no number, or gives
         None where there is none; None itself where this network does so.
+    fields
+        Receptive fields that were measured before, each as :meth:`foveal.segmenting.fields.Fields.to_mapping`
+        writes them, with its ``layer``: there are no others then. None where they can be measured.
     """
 
     def __init__(self, engine: Engine, pinned: Mapping[str, str] | None = None) -> None:
@@ -115,6 +118,7 @@ class Parted(nn.Module):
         self.engine, self.pinned = engine, dict(pinned or {})
         self.predict: Callable[[Tensor], Tensor] = engine.predict
         self.spreading: Callable[[], nn.Module | None] | None = None
+        self.fields: Sequence[Mapping[str, Any]] | None = None
         for info in engine.parts:
             _add(self, info)
         self.eval()

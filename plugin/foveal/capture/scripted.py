@@ -50,7 +50,7 @@ class Cut:
     suffix: _Function
 
 
-def cut_graph(model: torch.jit.ScriptModule, x: Tensor) -> Cut:
+def cut_graph(model: torch.jit.ScriptModule, x: Tensor, *, sized: bool = False) -> Cut:
     """Cut a TorchScript network at activations with positions, chosen as :func:`choose_layer` does.
 
     Parameters
@@ -59,6 +59,9 @@ def cut_graph(model: torch.jit.ScriptModule, x: Tensor) -> Cut:
         A traced, scripted or frozen network of one tensor.
     x
         An example (B, C, *S).
+    sized
+        Whether what follows the activations may ask for the sides of the input: it gets those of the example,
+        and so holds for samples of its size alone.
 
     Raises
     ------
@@ -72,7 +75,12 @@ def cut_graph(model: torch.jit.ScriptModule, x: Tensor) -> Cut:
             "The TorchScript network takes or gives more than one tensor", "Export it with one of each"
         )
     with torch.no_grad():
-        chosen = _choose(_cuts(frozen, graph, x, model(x)), x)
+        truth = model(x)
+        if not isinstance(truth, Tensor):
+            raise UsageError(
+                f"The TorchScript network gives a {type(truth).__name__}", "Export it with its scores alone"
+            )
+        chosen = _choose(_cuts(frozen, x, truth, sized=sized), x)
     if chosen is None:
         raise UsageError(
             "The TorchScript network has no activations with positions through which everything passes",
@@ -81,14 +89,9 @@ def cut_graph(model: torch.jit.ScriptModule, x: Tensor) -> Cut:
     return chosen
 
 
-def _cuts(
-    frozen: torch.jit.ScriptModule,
-    graph: Any,  # noqa: ANN401 - torch publishes no types for graphs
-    x: Tensor,
-    truth: object,
-) -> Iterator[Cut]:
+def _cuts(frozen: torch.jit.ScriptModule, x: Tensor, truth: Tensor, *, sized: bool) -> Iterator[Cut]:
     """Give the last place of every grid of positions where the graph can be cut, the last grid first."""
-    places = list(_candidates(graph, isinstance(truth, Tensor) and truth.ndim > 2))
+    places = list(_candidates(_inlined(frozen), truth.ndim > 2))
     grids: dict[torch.Size, list[int]] = {}
     for place, value in zip(
         places, _function("foveal_all", _giving(_inlined(frozen), places), frozen)(x), strict=True
@@ -96,7 +99,7 @@ def _cuts(
         if value.layout == torch.strided and value.ndim == x.ndim and value.shape[2:].numel() > 1:
             grids.setdefault(value.shape[2:], []).append(place)
     for own in grids.values():
-        cuts = (_cut_at(frozen, place) for place in own)
+        cuts = (_cut_at(frozen, place, x.shape if sized else None) for place in own)
         found = next((cut for cut in cuts if cut is not None and _holds(cut, x, truth)), None)
         if found is not None:
             yield found
@@ -155,8 +158,8 @@ def _makes_tensor(node: Any) -> bool:  # noqa: ANN401
     return made and node.kind() not in ("prim::GetAttr", "prim::Constant")
 
 
-def _cut_at(model: torch.jit.ScriptModule, place: int) -> Cut | None:
-    suffix = _suffix(_inlined(model), place)
+def _cut_at(model: torch.jit.ScriptModule, place: int, shape: torch.Size | None) -> Cut | None:
+    suffix = _suffix(_inlined(model), place, shape)
     if suffix is None:
         return None
     whole = _giving(_inlined(model), [None, place])
@@ -175,8 +178,11 @@ def _giving(graph: Any, places: Sequence[int | None]) -> Any:  # noqa: ANN401
     return graph
 
 
-def _suffix(graph: Any, place: int) -> Any | None:  # noqa: ANN401
-    """Make what follows a value a graph of its own; nothing where the input is needed there too."""
+def _suffix(graph: Any, place: int, shape: torch.Size | None) -> Any | None:  # noqa: ANN401
+    """Make what follows a value a graph of its own; nothing where the input is needed there too.
+
+    Where a shape is given, only its numbers count: its sides become constants.
+    """
     _, x = graph.inputs()
     value = _value(graph, place)
     start = graph.addInput()
@@ -184,10 +190,30 @@ def _suffix(graph: Any, place: int) -> Any | None:  # noqa: ANN401
     value.replaceAllUsesWith(start)
     # What made the value has effects (in-place operations) that the plain pass would keep.
     torch._C._jit_pass_dce_allow_deleting_nodes_with_side_effects(graph)
-    if list(x.uses()):
+    asking = [use.user for use in x.uses()]
+    if asking and (shape is None or any(node.kind() != "aten::size" for node in asking)):
         return None
+    for node in asking:
+        _answer(graph, node, start, shape or ())
     graph.eraseInput(1)
     return graph
+
+
+def _answer(graph: Any, node: Any, start: Any, shape: Sequence[int]) -> None:  # noqa: ANN401
+    """Put the example's sides, and the batch of the activations, where a node asks for the input's."""
+    with graph.insert_point_guard(node):
+        batch = graph.insertNode(graph.create("aten::size", [start, graph.insertConstant(0)])).output()
+        batch.setType(torch._C.IntType.get())
+        sides = [batch, *map(graph.insertConstant, shape[1:])]
+        asked = [one.toIValue() for one in node.inputs()][1:]
+        node.output().replaceAllUsesWith(sides[asked[0]] if asked else _listed(graph, sides))
+    node.destroy()
+
+
+def _listed(graph: Any, sides: list[Any]) -> Any:  # noqa: ANN401
+    made = graph.insertNode(graph.create("prim::ListConstruct", sides)).output()
+    made.setType(torch._C.ListType.ofInts())
+    return made
 
 
 def _value(graph: Any, place: int) -> Any:  # noqa: ANN401
@@ -198,14 +224,14 @@ def _function(name: str, graph: Any, model: torch.jit.ScriptModule) -> _Function
     return partial(torch._C._create_function_from_graph(name, graph), model._c)
 
 
-def _holds(cut: Cut, x: Tensor, truth: object) -> bool:
+def _holds(cut: Cut, x: Tensor, truth: Tensor) -> bool:
     """Try a cut: both parts give the scores, bit for bit."""
     try:
         scores, activations = cut.whole(x)
         again = cut.suffix(activations.clone())
     except RuntimeError:
         return False
-    return isinstance(truth, Tensor) and torch.equal(scores, truth) and torch.equal(again, truth)
+    return torch.equal(scores, truth) and torch.equal(again, truth)
 
 
 @dataclass(frozen=True, eq=False)

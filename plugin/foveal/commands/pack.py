@@ -19,7 +19,10 @@ def register(app: typer.Typer) -> None:
 def pack(  # noqa: PLR0917 - every parameter is an option of the command
     weights: Annotated[
         Path,
-        typer.Option(help="What torch.save(model.state_dict(), ...) wrote; of kind onnx the .onnx file."),
+        typer.Option(
+            help="What torch.save(model.state_dict(), ...) wrote; of kind onnx, and of segmentation without "
+            "a model file, the .onnx file."
+        ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT.mar", help="The archive to write.")],
     model_file: Annotated[

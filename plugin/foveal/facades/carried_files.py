@@ -47,7 +47,9 @@ def open_carried(path: Path, threads: int | None = None) -> Parted:
         carried = Carried((PartSpec("scores", _first_output(path)),), {}, None, "", {})
     count = torch.get_num_threads() if threads is None else threads
     chain = Chain(path, carried.parts, carried, carried.batch, threads=count)
-    return Parted(SessionEngine(chain), carried.pinned)
+    module = Parted(SessionEngine(chain), carried.pinned)
+    module.fields = carried.fields
+    return module
 
 
 def _check(path: Path, carried: Carried) -> None:

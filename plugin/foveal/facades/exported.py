@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.utils._pytree import tree_flatten
 
 from foveal.errors import UsageError
 from foveal.facades.occluded import Occluded
@@ -41,7 +42,7 @@ def present_program(program: ExportedProgram) -> nn.Module:
         module = torch.export.unflatten(program)
         with torch.no_grad():
             example = _example(program)
-            same = torch.equal(module(example), program.module()(example))
+            same = _same(module(example), program.module()(example))
     except Exception as error:  # noqa: BLE001 - torch raises what it likes where it cannot
         return _closed(program, f"torch.export cannot unflatten the program ({str(error).splitlines()[0]})")
     if not same:
@@ -51,6 +52,13 @@ def present_program(program: ExportedProgram) -> nn.Module:
         part.training = False
         part.spills = True  # type: ignore[assignment] # what the program shares between modules is handed on
     return cast("nn.Module", module)
+
+
+def _same(one: object, other: object) -> bool:
+    """Tell whether two outputs, tensors or what holds some, are the same bit for bit."""
+    (ours, layout), (theirs, other_layout) = tree_flatten(one), tree_flatten(other)
+    pairs = zip(ours, theirs, strict=False)
+    return layout == other_layout and all(torch.equal(own, its) for own, its in pairs)
 
 
 def sample_shape(program: ExportedProgram) -> tuple[int, ...]:
@@ -108,18 +116,24 @@ def _rebuilt(module: nn.Module) -> nn.Module | None:
     return None if build is None else build(module, calls[0].args)
 
 
-def _convolution(kind: type[nn.Module]) -> Callable[[nn.Module, tuple[Any, ...]], nn.Module | None]:
-    """Build a convolution; its string paddings stay with the interpreter."""
+_PLAIN = ("stride", "padding", "dilation", "groups")
+_TRANSPOSED = ("stride", "padding", "output_padding", "groups", "dilation")
+
+
+def _convolution(
+    kind: type[nn.Module], names: tuple[str, ...] = _PLAIN
+) -> Callable[[nn.Module, tuple[Any, ...]], nn.Module | None]:
+    """Build a convolution, whose operator takes its settings in this order; string paddings stay."""
 
     def build(module: nn.Module, args: tuple[Any, ...]) -> nn.Module | None:
         weight, bias = _own(module, "weight"), _own(module, "bias")
-        settings = dict(zip(("stride", "padding", "dilation", "groups"), args[3:], strict=False))
+        settings = dict(zip(names, args[3:], strict=False))
         if weight is None or (bias is None and len(args) > 2 and args[2] is not None):
             return None
-        groups = settings.get("groups", 1)
-        sizes = (weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]))
+        ends = [weight.shape[1] * settings.get("groups", 1), weight.shape[0]]
+        taken, given = ends[::-1] if names is _TRANSPOSED else ends
         plain = {key: tuple(one) if isinstance(one, list | tuple) else one for key, one in settings.items()}
-        made: Any = kind(*sizes, bias=bias is not None, device="meta", **plain)
+        made: Any = kind(taken, given, tuple(weight.shape[2:]), bias=bias is not None, device="meta", **plain)
         return _with(made, weight, bias)
 
     return build
@@ -157,6 +171,9 @@ _BUILDERS: Mapping[str, Callable[[nn.Module, tuple[Any, ...]], nn.Module | None]
     "aten.conv1d.default": _convolution(nn.Conv1d),
     "aten.conv2d.default": _convolution(nn.Conv2d),
     "aten.conv3d.default": _convolution(nn.Conv3d),
+    "aten.conv_transpose1d.default": _convolution(nn.ConvTranspose1d, _TRANSPOSED),
+    "aten.conv_transpose2d.input": _convolution(nn.ConvTranspose2d, _TRANSPOSED),
+    "aten.conv_transpose3d.input": _convolution(nn.ConvTranspose3d, _TRANSPOSED),
     "aten.linear.default": _linear,
     "aten.layer_norm.default": _layer_norm,
 }

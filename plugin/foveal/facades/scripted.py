@@ -69,17 +69,30 @@ def present_script(model: torch.jit.ScriptModule, example: Tensor) -> nn.Module:
     Returns
     -------
     nn.Module
-        Cut in two by surgery on the graph; where that finds no place, by way of ONNX; else one that can only
-        be asked.
+        Cut in two by surgery on the graph; where that finds no place, by way of ONNX; then by surgery for
+        samples of the example's size; else one that can only be asked.
     """
-    try:
-        with torch.inference_mode(False):
-            cut = cut_graph(model, example.clone())
-    except (UsageError, RuntimeError) as error:  # graphs with branches cannot give all their values
-        closed = error.fault if isinstance(error, UsageError) else "the TorchScript graph cannot be cut"
-        return _by_onnx(model, example) or Occluded(_call(model), closed, smooth=True)
-    pinned = {"layer": SCRIPTED_LAYER, "nodes": SCRIPTED_LAYER}
-    return Parted(ScriptEngine(model, cut), pinned)
+    closed = ""
+    for attempt in (_by_surgery, _by_onnx, _by_sizes):
+        try:
+            if found := attempt(model, example):
+                return found
+        except (UsageError, RuntimeError) as error:  # graphs with branches cannot give all their values
+            told = error.fault if isinstance(error, UsageError) else "the TorchScript graph cannot be cut"
+            closed = closed or told
+    return Occluded(_call(model), closed, smooth=True)
+
+
+def _by_surgery(model: torch.jit.ScriptModule, example: Tensor, *, sized: bool = False) -> nn.Module:
+    """Cut the graph in two."""
+    with torch.inference_mode(False):
+        cut = cut_graph(model, example.clone(), sized=sized)
+    return Parted(ScriptEngine(model, cut), {"layer": SCRIPTED_LAYER, "nodes": SCRIPTED_LAYER})
+
+
+def _by_sizes(model: torch.jit.ScriptModule, example: Tensor) -> nn.Module:
+    """Cut the graph where what follows asks for no more of the input than its sides."""
+    return _by_surgery(model, example, sized=True)
 
 
 def _call(model: torch.jit.ScriptModule) -> Callable[[Tensor], Tensor]:

@@ -23,8 +23,9 @@ from foveal.onnx_graphs.grids import Grid
 from foveal.onnx_graphs.layers import find_layer, find_nodes
 from foveal.onnx_graphs.mapping import gradcam
 from foveal.onnx_graphs.probing import Probe, probe
-from foveal.onnx_graphs.reading import Graph
+from foveal.onnx_graphs.reading import Graph, batch_dim
 from foveal.onnx_graphs.seeds import class_seed, node_seed
+from foveal.onnx_graphs.segmenting import scored, segments
 from foveal.onnx_graphs.sweeping import Sweeper
 from foveal.onnx_graphs.writing import PREFIX, Writer
 
@@ -45,6 +46,8 @@ class Request:
         For how many nodes.
     sample_shape
         Shape of one sample (C, *S), where the file leaves it open.
+    background
+        Of a segmentation network, the class that stands for nothing found; None where there is none.
     """
 
     layer: str = "auto"
@@ -52,37 +55,40 @@ class Request:
     nodes: str = ""
     node_count: int = 16
     sample_shape: tuple[int, ...] | None = None
+    background: int | None = 0
 
 
 def audited(model: ModelProto, request: Request | None = None) -> tuple[ModelProto, Description]:
-    """Append reverse mode to a classifier.
+    """Append reverse mode to a classifier or a segmentation network.
 
     The nodes of the file stay as they are; new ones come behind them.
 
     Parameters
     ----------
     model
-        The classifier: one input (B, C, *S), first output its scores (B, n). It is not changed.
+        The network: one input (B, C, *S), first output scores (B, n) or logits (B, n, *S'). It is not
+        changed.
     request
         What is asked for.
 
     Returns
     -------
     tuple of ModelProto and Description
-        The new file, whose further outputs are ``foveal_class_ids`` (B, K) and ``foveal_maps`` (B, K, *grid);
+        The new file, whose further outputs are ``foveal_class_ids`` (B, K) and ``foveal_maps`` (B, K, *grid),
+        of a segmentation network before them ``foveal_scores`` (B, n), which says how much of each was found;
         where nodes are asked for also ``foveal_node_ids``, ``foveal_node_activations`` (B, N) and
         ``foveal_node_maps`` (B, N, *grid).
 
     Raises
     ------
     UsageError
-        If the file is no such classifier, a tensor does not fit, or an operator on the way has no rule.
+        If the file is no such network, a tensor does not fit, or an operator on the way has no rule.
     """
     request = request or Request()
     source = hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
-    graph = Graph(model)
-    _check_new(graph)
-    known = probe(graph, request.sample_shape)
+    plain = Graph(model)
+    _check_new(plain)
+    graph, known = _explained(plain, request)
     classes = _classes(graph, known)
     sweeper = Sweeper(graph, known, Writer(graph.opset, known.dtypes[graph.output], graph.input.name))
     layer, grid = find_layer(sweeper, request.layer)
@@ -92,7 +98,7 @@ def audited(model: ModelProto, request: Request | None = None) -> tuple[ModelPro
     _write(sweeper, _Plan(layer, grid, top, nodes, count))
     description = Description(
         input=graph.input.name,
-        output=graph.output,
+        output=plain.output,
         sample_shape=known.sample_shape,
         layer=layer,
         grid=grid.sides,
@@ -103,8 +109,19 @@ def audited(model: ModelProto, request: Request | None = None) -> tuple[ModelPro
         node_count=count,
         batches=known.batches,
         source_sha256=source,
+        scores=graph.output,
+        background=None if graph is plain else request.background,
     )
     return _assembled(sweeper, description), description
+
+
+def _explained(plain: Graph, request: Request) -> tuple[Graph, Probe]:
+    """Give the network whose first output is what is explained: one score per class."""
+    known = probe(plain, request.sample_shape)
+    if not segments(plain, known):
+        return plain, known
+    graph = Graph(scored(plain, known, request.background))
+    return graph, probe(graph, request.sample_shape)
 
 
 @dataclass(frozen=True)
@@ -152,7 +169,8 @@ def _classes(graph: Graph, known: Probe) -> int:
     if len(shape) != 2 or shape[0] != batch or not shape[1].is_fixed or not dtype.startswith("float"):
         sizes = ", ".join(str(one.small) for one in shape)
         fault = f"The first output {graph.output!r} is {dtype} of shape ({sizes}) at a batch of {batch.small}"
-        raise UsageError(fault, "Export a classifier whose first output is one score per class")
+        mend = "Export a network whose first output is one score per class, or one for every position"
+        raise UsageError(fault, mend)
     return shape[1].small
 
 
@@ -161,14 +179,16 @@ def _assembled(sweeper: Sweeper, description: Description) -> ModelProto:
     made.CopyFrom(sweeper.graph.model)
     made.graph.node.extend(sweeper.writer.nodes)
     made.graph.initializer.extend(sweeper.writer.constants)
+    if description.segments:  # the original's first output stays the first
+        scores = made.graph.output.pop(0)
+        made.graph.output.append(scores)
     made.graph.output.extend(_outputs(sweeper, description))
     helper.set_model_props(made, {**_metadata(made), KEY: description.to_json()})
     return made
 
 
 def _outputs(sweeper: Sweeper, description: Description) -> list[object]:
-    dims = sweeper.graph.input.type.tensor_type.shape.dim
-    batch = dims[0].dim_value if dims[0].HasField("dim_value") else dims[0].dim_param or "batch"
+    batch = batch_dim(sweeper.graph)
     real = helper.np_dtype_to_tensor_dtype(np.dtype(sweeper.writer.dtype))
     whole, maps = TensorProto.INT64, [description.top, *description.grid]
     shapes = [(CLASS_IDS, whole, [description.top]), (MAPS, real, maps)]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from foveal.errors import UsageError
@@ -41,6 +41,9 @@ class Carried:
         Of the ONNX file that all this is about.
     backs
         The ways back, by start and end.
+    fields
+        Of a segmentation network, the receptive fields of its layers' positions; see
+        :class:`foveal.capture.parted.Parted`.
     """
 
     parts: tuple[PartSpec, ...]
@@ -48,6 +51,7 @@ class Carried:
     batch: int | None
     model_sha256: str
     backs: Mapping[tuple[str, str], bytes]
+    fields: Sequence[Mapping[str, Any]] = ()
 
     def forth(self, start: str, ends: tuple[str, ...]) -> bytes:
         """Refuse: nothing in a worker changes what a layer gives."""
@@ -79,6 +83,7 @@ class Carried:
             "batch": self.batch,
             "model_sha256": self.model_sha256,
             "backs": [list(ends) for ends in self.backs],
+            "fields": list(self.fields),
         }
         target = io.BytesIO()
         with ZipFile(target, "w") as content:
@@ -104,14 +109,21 @@ class Carried:
                     for number, (start, end) in enumerate(table["backs"])
                 }
             parts = tuple(map(PartSpec.from_mapping, table["parts"]))
-            return cls(parts, table["pinned"], table["batch"], table["model_sha256"], backs)
+            fields = tuple(table.get("fields", ()))  # older archives have none
+            return cls(parts, table["pinned"], table["batch"], table["model_sha256"], backs, fields)
         except (OSError, BadZipFile, ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"The archive's {CARRIED} is missing or damaged", "Pack the archive again"
             ) from error
 
 
-def carry(cutter: Cutter, names: Sequence[str], pinned: Mapping[str, str], model_sha256: str) -> Carried:
+def carry(
+    cutter: Cutter,
+    names: Sequence[str],
+    pinned: Mapping[str, str],
+    model_sha256: str,
+    fields: Sequence[Mapping[str, Any]] = (),
+) -> Carried:
     """Cut what a worker needs that looks at some layers.
 
     Parameters
@@ -120,11 +132,11 @@ def carry(cutter: Cutter, names: Sequence[str], pinned: Mapping[str, str], model
         The network.
     names
         The layers that are looked at, in any order.
-    pinned, model_sha256
+    pinned, model_sha256, fields
         As in :class:`Carried`.
     """
     scores = cutter.parts[-1]
     parts = [one for one in cutter.parts if one.name in names and one != scores] + [scores]
     ways = pairwise([one.tensor for one in parts])
     backs = {(start, end): cutter.back(start, end) for start, end in ways}
-    return Carried(tuple(parts), pinned, cutter.batch, model_sha256, backs)
+    return Carried(tuple(parts), pinned, cutter.batch, model_sha256, backs, fields)

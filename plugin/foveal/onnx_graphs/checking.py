@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ SAME_MAPS = 0.05
 #: Maps of one sample may differ by this share of their range between batch sizes.
 SAME_BATCHES = 1e-3
 
-_STEPS = (0.03, 0.003, 0.001, 0.0003)
+_STEPS = (3.0, 0.3, 0.03, 0.003, 0.001, 0.0003)
 _PLACES = 4
 _GIVEN = "foveal_given"
 
@@ -40,14 +41,15 @@ class Check:
     scores
         By how much they differ, as a share of the largest.
     differences
-        By how much maps differ from finite differences, as a share of their range.
+        By how much maps differ from finite differences, as a share of their range; None where scores move by
+        no more than their rounding, whatever is done to the layer.
     batches
         By how much the maps of a sample differ between batch sizes, likewise; None where only one is taken.
     """
 
     identical: bool
     scores: float
-    differences: float
+    differences: float | None
     batches: float | None
 
 
@@ -73,7 +75,7 @@ def checked(original: ModelProto, made: ModelProto, description: Description) ->
     check = Check(
         identical=bool(np.array_equal(plain, found.output)),
         scores=_share(found.output - plain, plain),
-        differences=_differences(graph, description, x, found),
+        differences=_differences(Graph(made) if description.segments else graph, description, x, found),
         batches=_by_batches(session, x, found) if description.batches else None,
     )
     _refuse(check)
@@ -84,7 +86,7 @@ def _refuse(check: Check) -> None:
     mend = f"Name another layer with --layer, or {PERTURB}"
     limits = (
         ("The scores differ from the original's", check.scores, SAME_SCORES, "the largest"),
-        ("The maps differ from finite differences", check.differences, SAME_MAPS, "their range"),
+        ("The maps differ from finite differences", check.differences or 0.0, SAME_MAPS, "their range"),
         ("The maps differ between batch sizes", check.batches or 0.0, SAME_BATCHES, "their range"),
     )
     for fault, found, limit, of in limits:
@@ -115,25 +117,37 @@ def _by_batches(session: AuditedSession, x: NDArray[np.float32], found: Explaine
     return max(float(np.abs(one - other[: len(one)]).max()) / _range(found.maps[:1]) for one, other in pairs)
 
 
-def _differences(graph: Graph, description: Description, x: NDArray[np.float32], found: Explained) -> float:
+def _differences(
+    graph: Graph, description: Description, x: NDArray[np.float32], found: Explained
+) -> float | None:
     """Compare map values with differences of scores.
 
     The value at position p is the slope of the score along "the activations of p, added at every position",
     divided by the number of positions. Of several step lengths the best counts, place by place: short ones
-    drown in rounding, long ones meet bends.
+    drown in rounding, long ones meet bends. A place at which all of them drown says nothing.
     """
-    suffix = _Suffix(graph, description, x)
+    suffix, classes = _Suffix(graph, description, x), found.class_ids[0]
     maps = found.maps[0].reshape(description.top, -1)
+    if not np.isfinite(maps).all():
+        return float("nan")
     errors = []
     for place in _places(maps):
-        slopes = [suffix.slope(place, step)[found.class_ids[0]] for step in _STEPS]
-        errors.append(min(float(np.abs(slope - maps[:, place]).max()) for slope in slopes))
-    return max(errors) / _range(maps)
+        slopes = [suffix.slope(place, step) for step in _STEPS]
+        if any(one.rounding <= SAME_MAPS * _range(maps) / 2 for one in slopes):
+            errors.append(min(float(np.abs(one.scores[classes] - maps[:, place]).max()) for one in slopes))
+    return max(errors) / _range(maps) if errors else None
 
 
 def _places(maps: NDArray[np.float32]) -> list[int]:
     """Choose the places where maps are largest, over all classes."""
     return [int(one) for one in np.argsort(-np.abs(maps).max(0), kind="stable")[:_PLACES]]
+
+
+class _Slope(NamedTuple):
+    """Slopes of all scores, and what the last digit of the largest score makes of one."""
+
+    scores: NDArray[np.float32]
+    rounding: float
 
 
 class _Suffix:
@@ -145,9 +159,9 @@ class _Suffix:
         given = open_session(_asking(graph.model, [self._layer]))
         self._activations = given.run([self._layer], {self._input: x})[0]
         self._session = open_session(_given(graph, self._layer, str(self._activations.dtype)))
-        self._output = description.output
+        self._output = description.scores
 
-    def slope(self, place: int, step: float) -> NDArray[np.float32]:
+    def slope(self, place: int, step: float) -> _Slope:
         """Give the slopes of all scores along the activations of one place, over the number of places."""
         grid = self._grid
         rows = self._activations.transpose(grid.order).reshape(*self._sizes())
@@ -156,7 +170,8 @@ class _Suffix:
         size = float(np.sqrt((profile**2).mean())) or 1.0
         length = step * float(np.sqrt((rows[0] ** 2).mean())) / size
         ahead, behind = (self._scores(rows + way * length * profile) for way in (1, -1))
-        return np.asarray((ahead - behind) / (2 * length * grid.positions))
+        way = 2 * length * grid.positions
+        return _Slope((ahead - behind) / way, float(np.spacing(np.abs(ahead).max())) / way)
 
     def _sizes(self) -> tuple[int, int, int]:
         shape = [self._activations.shape[axis] for axis in self._grid.order]

@@ -13,6 +13,8 @@ KEY = "foveal"
 
 #: What the added outputs are called, in every audited file.
 CLASS_IDS, MAPS = "foveal_class_ids", "foveal_maps"
+#: Of a segmentation network, one score per class.
+SCORES = "foveal_scores"
 NODE_IDS, NODE_ACTIVATIONS, NODE_MAPS = "foveal_node_ids", "foveal_node_activations", "foveal_node_maps"
 
 
@@ -23,7 +25,7 @@ class Description:
     Attributes
     ----------
     input, output
-        Names of the samples, and of the scores (B, n).
+        Names of the samples, and of what the original gives: scores (B, n), or logits (B, n, *S).
     sample_shape
         Of one sample (C, *S).
     layer
@@ -42,6 +44,11 @@ class Description:
         The attribution method.
     source_sha256
         Of the original, as serialised.
+    scores
+        Name of the scores (B, n) that are explained: the output itself, or of a segmentation network how much
+        of every class was found.
+    background
+        Of a segmentation network, the class that stands for nothing found; None where there is none.
     """
 
     input: str
@@ -56,7 +63,14 @@ class Description:
     node_count: int
     batches: bool
     source_sha256: str
+    scores: str = ""
+    background: int | None = None
     method: str = "gradcam"
+
+    @property
+    def segments(self) -> bool:
+        """Whether the network gives every position a class."""
+        return self.scores == SCORES
 
     def to_json(self) -> str:
         """Write it down."""
@@ -73,9 +87,10 @@ class Description:
         """
         try:
             known: dict[str, Any] = json.loads(metadata[KEY])
-            found = {one.name: known[one.name] for one in fields(cls)}
+            found = {one.name: known[one.name] for one in fields(cls) if one.name in known}
+            found |= {"scores": known.get("scores") or known["output"]}
+            shapes = {key: tuple(found[key]) for key in ("sample_shape", "grid", "order")}
+            return cls(**{**found, **shapes})
         except (KeyError, TypeError, ValueError) as error:
             fault = f"{path!r} is no audited ONNX file"
             raise UsageError(fault, "Make one with `foveal onnx-audit`") from error
-        shapes = {key: tuple(found[key]) for key in ("sample_shape", "grid", "order")}
-        return cls(**{**found, **shapes})

@@ -32,6 +32,7 @@ _RESERVED = frozenset(
         "double",
         "engine",
         "eval",
+        "fields",
         "float",
         "forward",
         "half",
@@ -40,6 +41,7 @@ _RESERVED = frozenset(
         "parameters",
         "pinned",
         "predict",
+        "spreading",
         "to",
         "train",
         "training",
@@ -71,20 +73,21 @@ def find_parts(graph: Graph, probe: Probe) -> tuple[PartSpec, ...]:
 
 def obstacle(graph: Graph) -> str:
     """Say why a network has no tensor with positions from which gradients lead to the scores."""
-    closed = _without_rule(graph)
+    closed = without_rule(graph)
     if not closed:
         return "the network has no tensor with positions through which everything passes"
     return f"node {closed[-1].name!r} ({closed[-1].operator}) has no rule"
 
 
-def _without_rule(graph: Graph) -> list[Node]:
+def without_rule(graph: Graph) -> list[Node]:
+    """List the nodes between input and output through which no gradient goes back."""
     nodes = active_nodes(graph, graph.input.name, graph.output)
     return [node for node in nodes if node.operator not in RULES]
 
 
 def _open(graph: Graph) -> list[str]:
     """Keep the cuts, the input aside, behind which every operator has a rule; the scores in any case."""
-    closed = _without_rule(graph)
+    closed = without_rule(graph)
     blocked = {name for node in closed for taken in node.inputs for name in deciding(graph, taken)}
     names = [name for name in cuts(graph)[1:] if name not in blocked]
     return names if graph.output in names else [*names, graph.output]

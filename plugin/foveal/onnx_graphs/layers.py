@@ -8,12 +8,13 @@ from functools import partial
 from foveal.errors import UsageError, nearest
 from foveal.onnx_graphs.cotangents import Window
 from foveal.onnx_graphs.cuts import cuts
+from foveal.onnx_graphs.describing import SCORES
 from foveal.onnx_graphs.extents import Extent
-from foveal.onnx_graphs.finding import find_parts
+from foveal.onnx_graphs.finding import find_parts, obstacle, without_rule
 from foveal.onnx_graphs.grids import Grid, read_grid
 from foveal.onnx_graphs.seeds import class_seed
 from foveal.onnx_graphs.sweeping import Sweeper, deciding, dependent
-from foveal.onnx_graphs.writing import Writer
+from foveal.onnx_graphs.writing import PREFIX, Writer
 
 
 def find_layer(sweeper: Sweeper, name: str) -> tuple[str, Grid]:
@@ -26,7 +27,8 @@ def find_layer(sweeper: Sweeper, name: str) -> tuple[str, Grid]:
     name
         A tensor, by its name in the file or as Foveal calls the layer; ``auto`` for the last one with
         positions that everything passes and that all lead to the scores: behind the last attention of a
-        transformer only the class token does.
+        transformer only the class token does. Of a segmentation network, for the last features before the
+        convolution that gives the logits.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def find_layer(sweeper: Sweeper, name: str) -> tuple[str, Grid]:
         If there is none, or the named one is unknown, has no positions or does not lead to the scores.
     """
     if name == "auto":
-        return _last(sweeper)
+        return _last_features(sweeper) if sweeper.graph.output == SCORES else _last(sweeper)
     placed = partial(read_grid, sweeper.graph, sweeper.probe)
     tensor = _tensor(sweeper, name, lambda one: placed(one) is not None)
     grid = placed(tensor)
@@ -89,6 +91,21 @@ def _last(sweeper: Sweeper) -> tuple[str, Grid]:
     )
 
 
+def _last_features(sweeper: Sweeper) -> tuple[str, Grid]:
+    """Find the features that the logits of all positions are read from, as the module's choice does."""
+    parts = [one for one in find_parts(sweeper.graph, sweeper.probe) if one.sides]
+    last = max((place for place, one in enumerate(parts) if one.mixes), default=0)
+    if not last and without_rule(sweeper.graph):
+        raise UsageError(
+            f"No gradient leads from the logits to features: {obstacle(sweeper.graph)}",
+            "Name a layer behind it with --layer, or pack the network with its code",
+        )
+    if not last:
+        raise UsageError("The network has no layer of features before its logits", "Name one with --layer")
+    found = parts[last - 1]
+    return found.tensor, Grid(found.order, found.sides, found.prefix)
+
+
 def _all_lead(sweeper: Sweeper, name: str, grid: Grid) -> bool:
     """Tell whether all tokens lead to the scores, from what is known of the gradients' zeros."""
     graph, probe = sweeper.graph, sweeper.probe
@@ -113,7 +130,8 @@ def _tensor(sweeper: Sweeper, name: str, fits: Callable[[str], bool]) -> str:
     layers = {part.name: part.tensor for part in find_parts(graph, sweeper.probe)}
     if name in layers:
         return layers[name]
-    known = [one for one in graph.producers if one in active and fits(one)]
+    own = (one for one in graph.producers if not one.startswith(PREFIX))
+    known = [one for one in own if one in active and fits(one)]
     raise UsageError(f"There is no tensor {name!r} between input and scores", nearest(name, known[::-1]))
 
 

@@ -36,6 +36,11 @@ class PartSpec:
     dense: bool = False
     batch_axis: int = 0
 
+    @property
+    def mixes(self) -> bool:
+        """Whether new features are made here: by a convolution, or among tokens."""
+        return self.convolves or self.order[1:2] not in ((), (1,))
+
     def to_mapping(self) -> dict[str, Any]:
         """Write it down as JSON takes it."""
         return asdict(self)

@@ -128,7 +128,8 @@ def _sample_shape(lengths: Sequence[int | None], given: Sequence[int] | None) ->
     if not fits:
         shape = ",".join("?" if one is None else str(one) for one in lengths)
         raise UsageError(
-            f"Samples of shape {','.join(map(str, known))} do not fit the file's {shape}", "Mend --shape"
+            f"Samples of shape {','.join(map(str, known))} do not fit the file's {shape}",
+            "Mend --shape, or the preprocess section",
         )
     closed = [one for one in known if one is not None]
     if len(closed) < len(known):

@@ -96,6 +96,12 @@ class Graph:
         return found[0]
 
 
+def batch_dim(graph: Graph) -> int | str:
+    """Give the first axis of the input as a file writes it: a length, or a name."""
+    first = graph.input.type.tensor_type.shape.dim[0]
+    return first.dim_value if first.HasField("dim_value") else first.dim_param or "batch"
+
+
 def load(path: Path) -> ModelProto:
     """Read an ONNX file with its external weights.
 

@@ -11,7 +11,15 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from foveal.errors import UsageError, shown
-from foveal.onnx_graphs.describing import CLASS_IDS, MAPS, NODE_ACTIVATIONS, NODE_IDS, NODE_MAPS, Description
+from foveal.onnx_graphs.describing import (
+    CLASS_IDS,
+    MAPS,
+    NODE_ACTIVATIONS,
+    NODE_IDS,
+    NODE_MAPS,
+    SCORES,
+    Description,
+)
 from foveal.onnx_graphs.faults import FAULTS
 
 
@@ -22,12 +30,15 @@ class Explained:
     Attributes
     ----------
     output
-        Scores (B, n), as the original gives them.
+        Scores (B, n) or logits (B, n, *S), as the original gives them.
     class_ids, maps
         The likeliest classes (B, K), and their maps (B, K, *grid).
     node_ids, node_activations, node_maps
         The nodes that speak loudest for the likeliest class (B, N), their values and maps; None where none
         were asked for.
+    scores
+        Of a segmentation network how much of every class was found (B, n), by which they are ranked; None of
+        a classifier.
     """
 
     output: NDArray[Any]
@@ -36,6 +47,7 @@ class Explained:
     node_ids: NDArray[np.int64] | None = None
     node_activations: NDArray[Any] | None = None
     node_maps: NDArray[Any] | None = None
+    scores: NDArray[Any] | None = None
 
 
 class AuditedSession:
@@ -65,9 +77,14 @@ class AuditedSession:
             fault = f"onnxruntime does not open {name!r}"
             raise UsageError(fault, "Give a file that `foveal onnx-audit` has written") from error
         self.description = Description.of(self.session.get_modelmeta().custom_metadata_map, name)
-        extra = [NODE_IDS, NODE_ACTIVATIONS, NODE_MAPS] if self.description.nodes else []
-        self._outputs = [self.description.output, CLASS_IDS, MAPS, *extra]
+        self._outputs = {"output": self.description.output, "class_ids": CLASS_IDS, "maps": MAPS}
+        if self.description.nodes:
+            self._outputs |= {"node_ids": NODE_IDS, "node_activations": NODE_ACTIVATIONS}
+            self._outputs |= {"node_maps": NODE_MAPS}
+        if self.description.segments:
+            self._outputs |= {"scores": SCORES}
 
     def run(self, x: NDArray[Any]) -> Explained:
         """Predict and explain samples (B, C, *S) in one call."""
-        return Explained(*self.session.run(self._outputs, {self.description.input: x}))
+        found = self.session.run(list(self._outputs.values()), {self.description.input: x})
+        return Explained(**dict(zip(self._outputs, found, strict=True)))

@@ -29,10 +29,12 @@ class Writer:
         Of the numbers that are written in.
     x
         The network's input, whose first axis is the batch.
+    prefix
+        What the names of all that is written begin with.
     """
 
-    def __init__(self, opset: int, dtype: str, x: str) -> None:
-        self.opset, self.dtype, self._x = opset, dtype, x
+    def __init__(self, opset: int, dtype: str, x: str, prefix: str = PREFIX) -> None:
+        self.opset, self.dtype, self._x, self._prefix = opset, dtype, x, prefix
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self._known: dict[object, str] = {}
@@ -71,6 +73,12 @@ class Writer:
             return self.op("ReduceMean", x, list(axes), keepdims=1)
         return self.op("ReduceMean", x, axes=list(axes), keepdims=1)
 
+    def largest(self, x: str, axes: Sequence[int]) -> str:
+        """Give the largest along axes, which stay with length one."""
+        if self.opset >= 18:
+            return self.op("ReduceMax", x, list(axes), keepdims=1)
+        return self.op("ReduceMax", x, axes=list(axes), keepdims=1)
+
     def mask(self, condition: str) -> str:
         """Turn truth values into ones and zeros."""
         return self.op("Cast", condition, to=helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype)))
@@ -108,12 +116,12 @@ class Writer:
         array = np.ascontiguousarray(array).reshape(array.shape)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
-            self._known[key] = f"{PREFIX}constant_{len(self.constants)}"
+            self._known[key] = f"{self._prefix}constant_{len(self.constants)}"
             self.constants.append(numpy_helper.from_array(array, self._known[key]))
         return self._known[key]
 
     def _add(self, operator: str, inputs: list[str], count: int, settings: dict[str, Any]) -> list[str]:
-        start = f"{PREFIX}{operator}_{len(self.nodes)}"
+        start = f"{self._prefix}{operator}_{len(self.nodes)}"
         names = [f"{start}_{place}" if place else start for place in range(count)]
         self.nodes.append(helper.make_node(operator, inputs, names, name=start, **settings))
         return names

@@ -8,9 +8,10 @@ they do is tried at the borders and in between; where they do not, every point i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,6 +65,17 @@ class Fields:
         """Whether fields say where: none covers more than half of the input along an axis."""
         return self.share <= SHARP
 
+    def to_mapping(self) -> dict[str, list[Any]]:
+        """Write them down as JSON takes them."""
+        starts, stops = ([axis.tolist() for axis in part] for part in (self.starts, self.stops))
+        return {"starts": starts, "stops": stops, "sides": list(self.sides)}
+
+    @classmethod
+    def from_mapping(cls, known: Mapping[str, Any]) -> Fields:
+        """Read what :meth:`to_mapping` wrote."""
+        starts, stops = (tuple(np.asarray(axis) for axis in known[part]) for part in ("starts", "stops"))
+        return cls(starts, stops, tuple(known["sides"]))
+
 
 def fields_of(model: nn.Module, x: Tensor, layer: str) -> Fields | None:
     """Measure the receptive fields of a layer.
@@ -109,18 +121,22 @@ def _reading(model: nn.Module) -> nn.Module | None:
 
 
 class FieldBook:
-    """The fields of a network's layers, each measured once per size of the input."""
+    """The fields of a network's layers, each measured once per size of the input, or measured before."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._known: dict[tuple[object, ...], Fields | None] = {}
+        carried: Sequence[Mapping[str, Any]] | None = getattr(model, "fields", None)
+        self._is_closed = carried is not None
+        for one in carried or ():
+            self._known[(one["layer"], *one["sides"])] = Fields.from_mapping(one)
 
     def of(self, layer: str, x: Tensor) -> Fields | None:
         """Give the fields of a layer for a batch (B, C, *S); see :func:`fields_of`."""
         key = (layer, *x.shape[2:])
-        if key not in self._known:
+        if key not in self._known and not self._is_closed:
             self._known[key] = fields_of(self._model, x, layer)
-        return self._known[key]
+        return self._known.get(key)
 
 
 class _Marks:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -89,6 +89,12 @@ class Segmenter(nn.Module):
     def spreading(self) -> Callable[[], nn.Module | None] | None:
         """See :class:`foveal.capture.parted.Parted`."""
         found: Callable[[], nn.Module | None] | None = getattr(self.__dict__["network"], "spreading", None)
+        return found
+
+    @property
+    def fields(self) -> Sequence[Mapping[str, Any]] | None:
+        """See :class:`foveal.capture.parted.Parted`."""
+        found: Sequence[Mapping[str, Any]] | None = getattr(self.__dict__["network"], "fields", None)
         return found
 
     def pinned(self, which: str, x: Batch) -> str:

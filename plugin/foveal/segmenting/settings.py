@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -34,16 +35,40 @@ def segmented(network: nn.Module, settings: Mapping[str, Any], *, whole: bool = 
     UsageError
         If the section is not as described.
     """
+    section = read_section(settings)
+    return network if section is None else section.before(network, whole=whole)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What settings say of a segmentation network; see :func:`segmented`."""
+
+    background: int | None = 0
+    output: str | None = None
+
+    def before(self, network: nn.Module, *, whole: bool = False) -> Segmenter:
+        """Put the façade before a network."""
+        return Segmenter(network, self.background, output=self.output, whole=whole)
+
+
+def read_section(settings: Mapping[str, Any]) -> Section | None:
+    """Read the section of a segmentation network; nothing where the settings do not say that it is one.
+
+    Raises
+    ------
+    UsageError
+        If the section is not as described.
+    """
     model = settings.get("model")
     if not isinstance(model, Mapping) or SECTION not in model:
-        return network
+        return None
     section = model[SECTION] or {}
     if not isinstance(section, Mapping):
         raise UsageError(f"'segmentation' is {section!r} in the model section", "Write {background: 0}")
     for key in section:
         if key not in _KEYS:
             raise UsageError(f"Unknown key {key!r} in the segmentation section", nearest(str(key), _KEYS))
-    return Segmenter(network, _background(section), output=section.get("output"), whole=whole)
+    return Section(_background(section), section.get("output"))
 
 
 def _background(section: Mapping[str, Any]) -> int | None:

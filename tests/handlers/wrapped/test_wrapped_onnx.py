@@ -6,8 +6,10 @@ import json
 import zipfile
 
 import numpy as np
+import onnx_archives
 import onnxruntime
 import pytest
+import torch
 from onnx_archives import externally, written
 
 from foveal.archives.mar import MANIFEST, write_archive
@@ -89,6 +91,30 @@ def test_the_session_is_left_as_it_was(archive, tmp_path, start, watches):
     watch.close()
     assert isinstance(holder.session, onnxruntime.InferenceSession)
     assert worker.predict([]) is not None
+
+
+def test_a_network_that_is_said_to_segment_is_watched_as_such(
+    archive, tmp_path, start, images, spooled, monkeypatch
+):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(6, 3, 1))
+    monkeypatch.setattr(onnx_archives, "build", lambda _: net.eval())
+    plain = archive(sample=(3, 16, 16))
+    said = {"model": {"segmentation": {"background": 0}}, "preprocess": {"size": [16, 16], "channels": 3}}
+    wrap_archive(plain, tmp_path / "wrapped.mar", {**said, "foveal": {"rule": "nonzero"}})
+    bare = start(unpacked(plain, tmp_path / "bare"))
+    worker = start(unpacked(tmp_path / "wrapped.mar", tmp_path / "models" / "net"))
+    worker.ask(images(1))
+    wait(worker)
+    assert json.dumps(worker.ask(images(3))) == json.dumps(bare.ask(images(3)))
+    noted = spooled("net")
+    assert len(noted) >= 3
+    assert {len(one.sample.scores) for one in noted} == {3}
+    assert {one.sample.scores[0] for one in noted} == {0.0}
+    (layer,) = noted[0].sample.activations
+    windows = [entry.window for one in noted for entry in one.entries if entry.feature.startswith(layer)]
+    assert windows
+    sides = {max(y1 - y0, x1 - x0) for y0, x0, y1, x1 in windows}
+    assert sides == {2, 3}  # what its first convolution reads, less at borders
 
 
 def test_unwrapping_gives_the_archive_back(archive, tmp_path):

@@ -11,7 +11,8 @@ import torch
 import yaml
 
 from foveal.archives import load_model
-from foveal.archives.pack import KINDS, SERVING_DEFAULTS, entry_source, pack
+from foveal.archives.entries import read_entry
+from foveal.archives.pack import KINDS, SERVING_DEFAULTS, pack
 from foveal.config import FovealConfig
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.samples.transform import ImageTransform
@@ -57,7 +58,7 @@ def test_what_an_archive_holds(make, model_file, weights):
         "foveal": FovealConfig().to_mapping(),
     }
     assert json.loads(files.pop("index_to_name.json")) == {"0": "a", "1": "b", "2": "ü"}
-    assert files.pop("foveal_vision_entry.py") == entry_source("vision")
+    assert files.pop("foveal_vision_entry.py") == read_entry("vision.py")
     assert files == {"tiny.py": model_file.read_bytes(), "tiny.pt": weights.read_bytes()}
 
 
@@ -263,7 +264,7 @@ def test_a_method_that_cannot_watch_requests_is_refused_before_anything_is_serve
 def test_without_the_handlers(make, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault) as caught:
-        entry_source("vision")
+        read_entry("vision.py")
     assert str(caught.value) == (
         "The package foveal_handlers is not installed beside foveal. "
         "Install Foveal again: pip install foveal[serve]."

@@ -8,12 +8,14 @@ from zipfile import ZipFile
 import pytest
 import torch
 import yaml
+from onnx_nets import export
 from torch import nn
 
 from foveal.archives import load_model
 from foveal.archives.entries import KINDS, SAMPLES
 from foveal.archives.pack import pack
 from foveal.errors import UsageError
+from foveal.onnx_graphs.saving import save
 from foveal.samples.kinds import KINDS as SAMPLE_KINDS
 
 NETWORK = """
@@ -81,7 +83,10 @@ def test_a_spectrogram_network_is_one_of_two_axes(make):
 TWO_SIDES = (
     "foveal.window has 2 sides, samples have 1 axis. Give 'auto', one side for all axes, or one per axis."
 )
-NO_RATE = "Unknown key 'preprocess.rate'. Did you mean 'size' or 'channels' or 'mean'."
+NO_RATE = (
+    "A sample of kind 'image' has no rate. Leave --rate out, or name another kind: --kind, or "
+    "preprocess: {kind: ..} in --config."
+)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +107,27 @@ def test_a_network_of_other_axes(make):
     with pytest.raises(UsageError) as caught:
         make("signal", 2, size=(64,))
     assert str(caught.value).startswith("net.py does not run on a 1x64 input (")
+
+
+HEARD = {"spectrogram": {"window": 64, "hop": 32, "mels": 12}}
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "told", "size"),
+    [
+        (2, (1, 12, 10), {"kind": "audio", "size": [320], "rate": 8000, **HEARD}, [320]),
+        (2, (1, 12, 11), {"kind": "audio", "rate": 8000, **HEARD}, None),
+        (1, (1, 400), {"kind": "signal", "rate": 100}, [400]),
+        (3, (1, 6, 8, 10), {"kind": "volume"}, [6, 8, 10]),
+    ],
+    ids=["spectrogram", "spectrogram of any length", "trace", "volume"],
+)
+def test_an_onnx_file_states_the_size_of_samples_that_have_its_axes(tmp_path, axes, shape, told, size):
+    torch.manual_seed(0)
+    conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1](1, 4, 3, padding=1)
+    pool = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)[axes - 1](1)
+    net = nn.Sequential(conv, nn.ReLU(), pool, nn.Flatten(), nn.Linear(4, 3)).eval()
+    save(export(net, sample=shape), tmp_path / "net.onnx")
+    made = pack("onnx", None, tmp_path / "net.onnx", tmp_path / "net.mar", config={"preprocess": told})
+    assert (section(made)["kind"], section(made)["channels"]) == (told["kind"], 1)
+    assert section(made)["size"] == size

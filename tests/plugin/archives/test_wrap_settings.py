@@ -128,6 +128,10 @@ def message(call, *arguments):
         ({"rule": "x"}, "Unknown section 'rule' in the configuration. Put 'rule' into the section 'foveal'."),
         ({"foveal": {"methd": "x"}}, "Unknown key 'foveal.methd'. Did you mean 'method'."),
         ({"model": {}}, "The section 'model' names no class. Write model: {class: NAME}."),
+        (
+            {"model": {"segmentation": {"backgroud": 0}}},
+            "Unknown key 'backgroud' in the segmentation section. Did you mean 'background'.",
+        ),
         ({"foveal": 3}, "foveal is 3. Make it a section with keys such as 'features'."),
     ],
 )
@@ -144,6 +148,7 @@ def test_torchserves_own_keys_are_not_taken(key):
 def test_configurations_that_are_right():
     given = {"foveal": None, "preprocess": {"size": [8, 8]}, "model": {"class": "Net"}}
     assert checked(given) == {**given, "foveal": {}}
+    assert checked({"model": {"segmentation": {}}}) == {"model": {"segmentation": {}}}
     assert checked({}) == {}
 
 

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+import torch
 import typer
 from onnx import helper
 from onnx_nets import build, export
@@ -110,3 +111,20 @@ def test_where_there_is_no_way_back_the_cost_of_asking_is_said(run, tmp_path):
         r"about [\d.]+ m?s here; foveal collect and foveal audit 64 times, about [\d.]+ m?s\.$", words
     )
     assert not (tmp_path / "audited.onnx").exists()
+
+
+def test_a_file_that_segments(run, tmp_path):
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(4, 2, 1))
+    save(export(net.eval(), sample=(3, 16, 16)), tmp_path / "net.onnx")
+    first, second = run().output.splitlines()
+    assert first == "audited.onnx: maps 16x16 at /1/Relu_output_0 for 2 classes"
+    assert second.startswith("checked: scores bit-identical; ")
+    x = np.ones((1, 3, 16, 16), np.float32)
+    found = AuditedSession(tmp_path / "audited.onnx").run(x)
+    assert (found.output.shape, found.scores.shape, found.scores[0, 0]) == ((1, 2, 16, 16), (1, 2), 0.0)
+    (tmp_path / "net.yaml").write_text("model: {segmentation: {background: 1}}")
+    report = json.loads(run("--json").output)
+    assert (report["background"], report["scores"]) == (1, "foveal_scores")
+    assert AuditedSession(tmp_path / "audited.onnx").run(x).scores[0, 1] == 0.0
+    (tmp_path / "net.yaml").write_text("model: {segmentation: {background: 2}}")
+    assert str(run().exception).startswith("Class 2 is to be the background of 2 classes. ")

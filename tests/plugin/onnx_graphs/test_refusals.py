@@ -116,7 +116,7 @@ def test_what_a_rule_cannot_do_is_said(node, reason):
         ),
         (
             {"sample_shape": (3, 6, 6)},
-            "Samples of shape 3,6,6 do not fit the file's 1,6,6. Mend --shape.",
+            "Samples of shape 3,6,6 do not fit the file's 1,6,6. Mend --shape, or the preprocess section.",
         ),
     ],
 )
@@ -150,10 +150,10 @@ def test_tokens_are_no_nodes():
             "The ONNX file leaves the shape of a sample open. Give one, such as --shape 3,224,224.",
         ),
         (
-            {"last": "a"},
+            {"last": "c"},
             (
-                "The first output 'a' is float32 of shape (2, 4, 4, 4) at a batch of 2. "
-                "Export a classifier whose first output is one score per class."
+                "The first output 'c' is float32 of shape (2, 4, 1, 1) at a batch of 2. "
+                "Export a network whose first output is one score per class, or one for every position."
             ),
         ),
     ],
@@ -264,6 +264,20 @@ def test_a_wrong_step_back_is_caught():
     step.op_type = "Add"
     with pytest.raises(UsageError, match=r"^The maps differ from finite differences by "):
         checked(model, made, description)
+
+
+@pytest.mark.parametrize(("last", "compared"), [(1e-3, True), (1e-9, False)])
+def test_scores_that_hardly_move_are_not_compared(last, compared):
+    """Of a network that was never trained a large constant may drown what its layer says."""
+    model = network(
+        helper.make_node("Mul", ["a", "small"], ["s"], "scale"),
+        helper.make_node("Add", ["s", "one"], ["b"], "shift"),
+    )
+    for name, value in (("small", last), ("one", 1.0)):
+        model.graph.initializer.append(numpy_helper.from_array(np.full(1, value, np.float32), name))
+    made, description = audited(model, Request("a"))
+    found = checked(model, made, description).differences
+    assert (found is not None and found < 1e-2) == compared
 
 
 def test_further_outputs_that_lead_on():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from onnx import helper
 from onnx_nets import export
-from segmentation_archives import LABELS, network
+from segmentation_archives import LABELS, network, packed
 from torch import nn
 
 import foveal
@@ -19,11 +19,11 @@ from foveal.archives.mar import MANIFEST, write_archive
 from foveal.archives.pack import pack
 from foveal.archives.wrapping import wrap
 from foveal.capture import choose_layer
-from foveal.capture.parted import Parted
 from foveal.errors import UsageError
 from foveal.facades.cut_files import present
 from foveal.observer import Seen
 from foveal.onnx_graphs import audited
+from foveal.onnx_graphs.reading import load
 from foveal.onnx_graphs.saving import save
 from foveal.onnx_graphs.spreading import spreading
 from foveal.segmenting.fields import fields_of
@@ -124,60 +124,69 @@ def test_an_archive_of_somebody_else_may_say_it_too(tmp_path, net, x):
     module = load_model(str(tmp_path / "net.mar")).module
     assert isinstance(module, Segmenter)
     assert choose_layer(module, x) == "dec_dec_1_Relu"
-    wrap(
-        tmp_path / "net.mar", tmp_path / "wrapped.mar"
-    )  # its worker knows no segmentation: nor does the audit
-    assert isinstance(load_model(str(tmp_path / "wrapped.mar")).module, Parted)
+    wrap(tmp_path / "net.mar", tmp_path / "wrapped.mar")
+    assert isinstance(load_model(str(tmp_path / "wrapped.mar")).module, Segmenter)
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (
-            {},
-            (
-                "net.onnx gives a tensor (1, 3, 32, 32) for one 1x32x32 input, not class scores. "
-                "Pack a classifier that returns (batch, classes)."
-            ),
-        ),
-        (
-            {"segmentation": {"background": 0}},
-            (
-                "Kind 'onnx' serves classifiers, and the configuration says 'segmentation'. "
-                "Pack the network with its code (--kind segmentation), or audit the .onnx file as it is."
-            ),
-        ),
-    ],
-    ids=["unsaid", "said"],
-)
-def test_a_file_is_not_served(tmp_path, net, model, message):
-    onnx_file(net, tmp_path / "net.onnx")
+@pytest.fixture
+def closed(tmp_path, net):
+    """Write a file of whose logits no gradient comes back."""
+    model = export(net, sample=(1, SIDE, SIDE))
+    model.graph.node[-1].output[0] = "before"
+    last = helper.make_node("Shrink", ["before"], ["scores"], name="shrink", lambd=0.0, bias=0.0)
+    model.graph.node.append(last)
+    save(model, tmp_path / "net.onnx")
+    (tmp_path / "net.yaml").write_text(BESIDE)
+    return tmp_path / "net.onnx"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_cannot_be_opened_is_said_in_a_line(closed, packed):
     with pytest.raises(UsageError) as caught:
-        pack("onnx", None, tmp_path / "net.onnx", tmp_path / "net.mar", config={"model": model})
-    assert str(caught.value) == message
-    assert not (tmp_path / "net.mar").exists()
-
-
-def test_a_file_is_given_no_maps_of_its_own(net):
-    with pytest.raises(UsageError) as caught:
-        audited(export(net, sample=(1, SIDE, SIDE)))
+        pack("onnx", None, closed, closed.with_suffix(".mar")) if packed else load_model(str(closed))
     assert str(caught.value) == (
-        "The first output 'scores' is float32 of shape (2, 3, 32, 32) at a batch of 2. "
-        "Export a classifier whose first output is one score per class."
+        f"{closed.name if packed else closed} cannot be explained as a segmentation network: no gradient "
+        "leads from its scores to features with positions. Pack the network with its code (foveal pack "
+        "--kind segmentation)."
     )
 
 
-def test_what_cannot_be_opened_is_said_in_a_line(tmp_path, net):
-    model = export(net, sample=(1, SIDE, SIDE))
-    model.graph.node[-1].output[0] = "before"
-    model.graph.node.append(helper.make_node("Shrink", ["before"], ["scores"], lambd=0.0, bias=0.0))
-    save(model, tmp_path / "net.onnx")
-    (tmp_path / "net.yaml").write_text(BESIDE)
+def test_what_has_no_way_back_is_given_no_maps_of_its_own(closed):
     with pytest.raises(UsageError) as caught:
-        load_model(str(tmp_path / "net.onnx"))
+        audited(load(closed))
     assert str(caught.value) == (
-        f"{tmp_path}/net.onnx cannot be explained as a segmentation network: no gradient leads from its "
-        "scores to features with positions. Pack the network with its code (foveal pack --kind segmentation)."
+        "No gradient leads from the logits to features: node 'shrink' (Shrink) has no rule. Name a layer "
+        "behind it with --layer, or pack the network with its code."
+    )
+
+
+def test_several_parts_are_not_told_apart_in_a_file(tmp_path, net):
+    onnx_file(net, tmp_path / "net.onnx")
+    config = {"model": {"segmentation": {"output": "out"}}}
+    with pytest.raises(UsageError) as caught:
+        pack("onnx", None, tmp_path / "net.onnx", tmp_path / "net.mar", config=config)
+    assert str(caught.value) == (
+        "net.onnx is looked at by its first output, and the settings name 'out'. Leave 'output' out, and "
+        "export the network with its logits first."
+    )
+    assert not (tmp_path / "net.mar").exists()
+
+
+def test_a_wrapped_network_with_code_is_not_said_to_segment(tmp_path):
+    packed(tmp_path)
+    model = {"modelName": "net", "handler": "own.py", "serializedFile": "spots.mar.pt"}
+    files = {
+        MANIFEST: json.dumps({"runtime": "python", "model": model}).encode(),
+        "own.py": b"",
+        "spots.mar.pt": tmp_path / "spots.mar.pt",
+    }
+    with (tmp_path / "net.mar").open("wb") as target:
+        write_archive(files, target)
+    with pytest.raises(UsageError) as caught:
+        wrap(tmp_path / "net.mar", tmp_path / "wrapped.mar", {"model": {"segmentation": {}}})
+    assert str(caught.value) == (
+        f"{tmp_path}/net.mar is no archive of an ONNX file alone, and the configuration says 'segmentation'. "
+        "Leave it out, or build the archive with foveal pack --kind segmentation."
     )
 
 

@@ -172,6 +172,11 @@ def _cos(step: Step, x: str, _y: str) -> str:
     return step.writer.op("Neg", step.writer.op("Sin", x))
 
 
+def _asinh(step: Step, x: str, _y: str) -> str:
+    square = step.writer.op("Add", step.writer.op("Mul", x, x), 1.0)
+    return step.writer.op("Reciprocal", step.writer.op("Sqrt", square))
+
+
 _OF_INPUT: dict[str, Slope] = {
     "LeakyRelu": _leaky,
     "ThresholdedRelu": _thresholded,
@@ -190,6 +195,7 @@ _OF_INPUT: dict[str, Slope] = {
     "Log": _log,
     "Sin": _sin,
     "Cos": _cos,
+    "Asinh": _asinh,
 }
 _OF_OUTPUT: dict[str, Slope] = {
     "Relu": _relu,
