@@ -9,6 +9,7 @@ import numpy as np
 import planted_traces
 import planted_volumes
 import pytest
+from opened_frames import open_frames
 from ready_stores import ready_store
 
 from foveal.archives import AuditedModel
@@ -18,7 +19,6 @@ from foveal_audit.charts import lane_height
 from foveal_audit.depicting import Drawn, draw_generator, facet_evidence, gap_evidence
 from foveal_audit.judgement.assessing import assess
 from foveal_audit.judgement.facet import Facet, Judged
-from foveal_audit.lattice.opening import open_frames
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.unit import Unit
 from foveal_audit.whole_samples import Reader

@@ -1,4 +1,4 @@
-"""Exact frames from what lies on disk: a bundle's generator, the library's crops and the audited model."""
+"""What exact frames are held against: a library's crops of the feature, and the audited model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -21,7 +20,7 @@ from foveal.features import CONTRIBUTION, FeatureName
 from foveal.samples.arrays import decode_crop
 from foveal.samples.values import Values
 from foveal_audit.bench import is_unchanged, reader_of
-from foveal_audit.generators import align_to, load_generator
+from foveal_audit.generators import align_to
 from foveal_audit.generators.crops import Crops
 from foveal_audit.generators.generator import Generator
 from foveal_audit.generators.pasting import Measure, Pasting, Place, coldest
@@ -113,40 +112,6 @@ class Seen:
         ]
         order = np.random.default_rng(0).permutation(len(free))
         return (free[row][0] for row in order if is_unchanged(*free[row]))
-
-
-def open_frames(
-    folder: Path, feature: str, library: Library, model: AuditedModel | None = None, seed: int = 0
-) -> Frames:
-    """Open the frames of a bundle's generator.
-
-    Parameters
-    ----------
-    folder
-        ``generators/FEATURE`` of a bundle.
-    feature
-        See :class:`Seen`.
-    library
-        The library that was audited.
-    model
-        The audited model; without it, or where no sample's file can be read any more, frames come without
-        its value.
-    seed
-        Of the lattice in the bundle's report, 0.
-
-    Raises
-    ------
-    UsageError
-        No generator there (one that memorised crops is withheld), or fewer than two entries to hold it
-        against. An entry whose crop cannot be read is left out, and every frame says how many were.
-    """
-    generator = load_generator(folder)
-    seen = Seen.of(feature, library, None if model is None else model.sha256, seed)
-    frames = seen.frames(generator, seed)
-    pasting = None if model is None else seen.pasting(model)
-    if pasting is not None:
-        frames.gauge(pasting)
-    return frames
 
 
 def _cut(crop: bytes, name: str, span: Span) -> Crops | None:

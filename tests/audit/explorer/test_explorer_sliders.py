@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from explorer_browsing import Watch, chromium_page, until
 from hostile_audit import facet, served
+from opened_frames import open_frames
 from PIL import Image
 
 from foveal.samples import decode_image
@@ -23,7 +24,6 @@ from foveal_audit.explorer.exhibits import open_exhibits
 from foveal_audit.explorer.guard import Guard
 from foveal_audit.generators import fit_generator
 from foveal_audit.generators.storage import WEIGHTS, weights_bytes
-from foveal_audit.lattice.opening import open_frames
 from foveal_audit.units.appearance import resize_crop
 
 pytestmark = pytest.mark.slow

@@ -225,7 +225,7 @@ def test_a_learned_trace_or_volume_is_measured_and_written_like_a_picture(reques
     ]
     assert [path.name for path in files[0]] == list(FILES)
     assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
-    assert json.loads(files[0][2].read_text())["shape"] == list(crops.shape[1:])
+    assert json.loads(files[0][FILES.index("card.json")].read_text())["shape"] == list(crops.shape[1:])
 
 
 def test_a_vae_of_beats_draws_narrow_and_broad_ones_as_often_as_there_are(beats):

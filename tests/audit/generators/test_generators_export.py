@@ -50,7 +50,7 @@ def run_onnx(model, z):
     return session.run(["crops"], {"z": z})[0]
 
 
-def test_exactly_the_five_files_are_written(folder):
+def test_exactly_the_six_files_are_written(folder):
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     assert all(path.stat().st_size > 0 for path in folder.iterdir())
 
@@ -159,12 +159,14 @@ def test_a_damaged_file_is_refused(gmm, tmp_path, damage, reason):
 
 def test_the_card_says_what_was_measured_and_vouches_for_the_weights(folder, card):
     written = json.loads((folder / "card.json").read_text("utf-8"))
-    hashes = written.pop("sha256")
+    hashes, off = written.pop("sha256"), written.pop("quantised")
     assert written == card
     assert hashes == {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in ("generator.onnx", "weights.safetensors")
+        for name in ("generator.onnx", "generator.int8.onnx", "weights.safetensors")
     }
+    sizes = [(folder / name).stat().st_size for name in ("generator.int8.onnx", "generator.onnx")]
+    assert [off["bytes"], off["full_bytes"]] == sizes
 
 
 def test_the_montage_shows_each_variant_above_its_nearest_real_crop(vae, library):

@@ -6,13 +6,14 @@ import numpy as np
 import planted
 import pyarrow as pa
 import pytest
+from opened_frames import open_frames
 from PIL import Image
 
 from foveal.errors import UsageError
 from foveal.samples import decode_image
 from foveal_audit.generators import fit_generator
 from foveal_audit.generators.storage import WEIGHTS, weights_bytes
-from foveal_audit.lattice.opening import _channels, open_frames
+from foveal_audit.lattice.opening import _channels
 from foveal_audit.units.appearance import resize_crop
 
 FEATURE = "fc1:2"  # fires on part of the samples, so that others are left to paste into
