@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto, helper
 
 from foveal.errors import UsageError
+from foveal.onnx_graphs.cutting import needed
 from foveal.onnx_graphs.describing import Description
 from foveal.onnx_graphs.faults import PERTURB
 from foveal.onnx_graphs.grids import Grid
@@ -156,10 +156,10 @@ class _Suffix:
     def __init__(self, graph: Graph, description: Description, x: NDArray[np.float32]) -> None:
         self._layer, self._x, self._input = description.layer, x, description.input
         self._grid = Grid(description.order, description.grid, description.prefix)
-        given = open_session(_asking(graph.model, [self._layer]))
+        given = open_session(_giving(graph.model, self._layer))
         self._activations = given.run([self._layer], {self._input: x})[0]
-        self._session = open_session(_given(graph, self._layer, str(self._activations.dtype)))
         self._output = description.scores
+        self._session = open_session(_given(graph, self._layer, self._output, str(self._activations.dtype)))
 
     def slope(self, place: int, step: float) -> _Slope:
         """Give the slopes of all scores along the activations of one place, over the number of places."""
@@ -184,16 +184,20 @@ class _Suffix:
         return np.asarray(self._session.run([self._output], feed)[0][0])
 
 
-def _asking(model: ModelProto, names: Sequence[str]) -> ModelProto:
-    """Let tensors be asked for."""
-    asked = ModelProto()
-    asked.CopyFrom(model)
-    asked.graph.output.extend(ValueInfoProto(name=name) for name in names)
-    return asked
+def _giving(model: ModelProto, output: str) -> ModelProto:
+    """Keep of a network what one of its tensors needs."""
+    part = ModelProto()
+    part.CopyFrom(model)
+    kept, names = needed(model.graph.node, [output])
+    stored = [one for one in model.graph.initializer if one.name in names]
+    for field, own in (("node", kept), ("initializer", stored), ("output", [ValueInfoProto(name=output)])):
+        part.graph.ClearField(field)
+        getattr(part.graph, field).extend(own)
+    return part
 
 
-def _given(graph: Graph, layer: str, dtype: str) -> ModelProto:
-    """Let a tensor be given in place of what the network makes."""
+def _given(graph: Graph, layer: str, output: str, dtype: str) -> ModelProto:
+    """Let a tensor be given in place of what the network makes, and keep what follows."""
     model = ModelProto()
     model.CopyFrom(graph.model)
     for node in model.graph.node:
@@ -202,4 +206,4 @@ def _given(graph: Graph, layer: str, dtype: str) -> ModelProto:
                 node.input[place] = _GIVEN
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     model.graph.input.append(ValueInfoProto(name=_GIVEN, type=helper.make_tensor_type_proto(kind, None)))
-    return model
+    return _giving(model, output)
