@@ -30,8 +30,8 @@ from foveal_audit.generators import (
 from foveal_audit.generators.pasting import Pasting, Place, coldest
 from foveal_audit.generators.pictures import as_pictures
 from foveal_audit.generators.unit_value import unit_measure
-from foveal_audit.judgement.assessing import entry_ref
 from foveal_audit.lattice import make_lattice
+from foveal_audit.placing import common_band, placed_ref
 from foveal_audit.settings import AuditSettings
 from foveal_audit.units.appearance import SIDE
 from foveal_audit.units.resizing import resized
@@ -154,8 +154,11 @@ def _eyes_on_samples(windows: Windows, samples: Samples, model: AuditedModel) ->
 
 
 def _spacing(windows: Windows, samples: Samples, model: AuditedModel) -> tuple[float, ...]:
-    """Say how large the steps of the first sample are whose file is there; empty where nobody knows."""
-    for owner in np.unique(windows.owner):
+    """Say how large the steps of the first sample are of which it is recorded, or whose file is there."""
+    owners = np.unique(windows.owner)
+    if recorded := next(filter(None, map(samples.spacing, owners.tolist())), None):
+        return recorded
+    for owner in owners:
         if is_unchanged(samples.origins[owner], samples.sha256[owner]):
             return spacing_of(reader_of(model)(str(samples.origins[owner])))
     return ()
@@ -188,8 +191,10 @@ def facet_evidence(
         assessment=assessment,
         crops=[picture_of(windows.crop(row), windows.span) for row in rows],
         maps=[field_of(windows.maps[row], _sides(windows, row)) for row in rows],
-        refs=[entry_ref(windows, row, samples) for row in rows],
+        refs=[placed_ref(windows, row, samples) for row in rows],
         whole=whole_samples(rows, windows, samples, kept, reader) if kept is not None else (),
+        spacing=samples.common_spacing(windows.owner),
+        band=None if windows.bands is None else common_band(windows.bands),
     )
     if drawn is None or drawn.facet != assessment.facet:
         return evidence
@@ -226,7 +231,7 @@ def gap_evidence(
     return GapEvidence(
         finding=finding,
         crops=[picture_of(windows.crop(row), windows.span) for row in shown],
-        refs=[entry_ref(windows, row, samples) for row in shown],
+        refs=[placed_ref(windows, row, samples) for row in shown],
         nearest=[picture_of(windows.crop(int(row)), windows.span) for row in gap.nearest],
         whole=whole_samples(shown, windows, samples, windows, reader),
     )

@@ -15,12 +15,12 @@ from foveal.samples import read_image
 from foveal.samples.colours import display
 from foveal.samples.keeping import kept_values
 from foveal.samples.values import Values
-from foveal_audit.bench import is_unchanged, reader_of
+from foveal_audit.bench import Spaced, is_unchanged, reader_of
 from foveal_audit.bundle.evidence import Crop, WholeSample
 from foveal_audit.crop_pictures import whole_of
 from foveal_audit.hearing_samples import sounds_of
-from foveal_audit.judgement.assessing import entry_ref
 from foveal_audit.mask_outlines import Outlining, outlining, unmarked
+from foveal_audit.placing import placed_ref
 from foveal_audit.windows import Samples, Windows
 
 #: So many of the first crops have their whole sample, its longer side at most so long.
@@ -106,7 +106,7 @@ def _whole(row: int, windows: Windows, samples: Samples, kept: Windows, reader: 
     return WholeSample(
         picture=_reduced(values) if there else _laid_out(row, windows, kept, shape),
         frame=(y0, x0, y1, x1),
-        ref=entry_ref(windows, row, samples),
+        ref=placed_ref(windows, row, samples),
         kept_only=not there,
         found=found,
     )
@@ -119,10 +119,11 @@ def _drawn(
     owner, box = int(windows.owner[row]), windows.boxes[row].tolist()
     if not _is_there(owner, samples):
         return None
-    values = reader.read(str(samples.origins[owner]))
+    values = Spaced.of(reader.read(str(samples.origins[owner])), samples.spacing(owner) or ())
     picture, frame = whole_of(values, box, LONGEST)
     heard = () if reader.sound is None else sounds_of(values, box, reader.sound)
-    return WholeSample(picture, frame, entry_ref(windows, row, samples), sounds=heard)
+    ref, sides = placed_ref(windows, row, samples), values.shape[:-1]
+    return WholeSample(picture, frame, ref, sounds=heard, sides=sides)
 
 
 _BY_AXES = {2: _whole}

@@ -18,16 +18,25 @@ from foveal.errors import UsageError
 from foveal.features import CONTRIBUTION
 from foveal.samples.arrays import MAGIC, decode_crop
 from foveal.samples.values import Values
-from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
+from foveal_audit.library_columns import (
+    activations_of,
+    bands_of,
+    boxes_of,
+    crops_of,
+    maps_of,
+    spacings_of,
+    vectors_of,
+)
+from foveal_audit.ragged import RaggedBytes, RaggedMaps
 from foveal_audit.spans import FULL, Span, span_of
 from foveal_audit.units.appearance import SIDES, detail, gradients, resize_crop
 
 _KEY = ("source", "sample", "row", "sample_sha256")
 #: Requests have other names each time they are sent; what is found must not depend on them.
 _BY_CONTENT = [(name, "ascending") for name in ("source", "sample_sha256", "sample", "row")]
-_SAMPLE_COLUMNS = (*_KEY, "predicted", "label", "origin", "shape", "metadata", "activations")
+_SAMPLE_COLUMNS = (*_KEY, "predicted", "label", "origin", "shape", "metadata", "activations", "spacing")
 #: What is known of an entry without its crop, and what its crop adds.
-LIGHT = ("id", *_KEY, "window", "activation", "share", "layer")
+LIGHT = ("id", *_KEY, "window", "activation", "share", "layer", "band")
 HEAVY = ("crop", "map", "map_shape", "vector")
 
 #: How ids of whole pictures begin: they are no entries of the library.
@@ -57,6 +66,9 @@ class Samples:
         (*S, C) of each sample.
     metadata
         Per column one value per sample, "" where a sample has none.
+    spacings
+        float64 (n, axes), size of one step of each sample in seconds or millimetres, not a number where it is
+        unknown; None where it is of all.
     """
 
     names: Strings
@@ -67,6 +79,7 @@ class Samples:
     sha256: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     metadata: dict[str, Strings]
+    spacings: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,6 +88,17 @@ class Samples:
     def axes(self) -> int:
         """Number of axes of the samples; 2 where there are none."""
         return len(self.shapes[0]) - 1 if self.shapes else 2
+
+    def spacing(self, sample: int) -> tuple[float, ...] | None:
+        """Give the size of one step per axis of a sample; None where it is unknown."""
+        if self.spacings is None or np.isnan(self.spacings[sample]).any():
+            return None
+        return tuple(self.spacings[sample].tolist())
+
+    def common_spacing(self, rows: NDArray[np.int64]) -> tuple[float, ...] | None:
+        """Give the spacing that all of some samples have; None where they differ or it is unknown."""
+        found = set() if self.spacings is None else {self.spacing(int(row)) for row in np.unique(rows)}
+        return found.pop() if len(found) == 1 else None
 
     def of(self, source: str) -> NDArray[np.bool_]:
         """Mark the samples of one source."""
@@ -102,6 +126,9 @@ class Windows:
         int64 (n, 2 axes), all starts, then all ends (y0, x0, y1, x1 of a picture) in the original sample.
     crops, maps
         The crops' bytes, see :meth:`crop`, and the raw map of each: by position.
+    bands
+        float64 (n, 2), lowest and highest frequency of the evidence in Hz, not a number where there is none;
+        None where there is none at all.
     """
 
     ids: Strings
@@ -113,6 +140,7 @@ class Windows:
     maps: NDArray[np.object_] | RaggedMaps
     vectors: NDArray[np.float32]
     layer: str
+    bands: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -140,6 +168,13 @@ class Windows:
     def crop(self, row: int) -> Values:
         """Decode one crop (*s, C)."""
         return decode_crop(self.crops[row], str(self.ids[row]))
+
+    def band(self, row: int) -> tuple[float, float] | None:
+        """Give the frequencies of the evidence in a window, in Hz; None where it has none."""
+        if self.bands is None or np.isnan(self.bands[row]).any():
+            return None
+        low, high = self.bands[row].tolist()
+        return low, high
 
     @cached_property
     def span(self) -> Span:
@@ -245,7 +280,7 @@ class EvidenceReader:
         _require(library, known, model_sha256)
         alike = {"model_sha256": model_sha256, "config_sha256": _main_configuration(known)}
         table = library.samples(columns=list(_SAMPLE_COLUMNS), **alike).sort_by(_BY_CONTENT)
-        self.samples, self.activations = _samples(table), _activations(table)
+        self.samples, self.activations = _samples(table), activations_of(table)
         self.left_out = len(known) - len(table)
         self._query = partial(library.query, units=False, **alike)
         self._positions = {key: number for number, key in enumerate(_keys(table))}
@@ -336,6 +371,7 @@ def _samples(table: pa.Table) -> Samples:
         origins=tuple(table["origin"].to_pylist()),
         sha256=tuple(table["sample_sha256"].to_pylist()),
         shapes=tuple(tuple(shape) for shape in table["shape"].to_pylist()),
+        spacings=spacings_of(table),
         metadata={key: np.array([record.get(key, "") for record in metadata], dtype=str) for key in columns},
     )
 
@@ -347,53 +383,12 @@ def _windows(table: pa.Table, owners: NDArray[np.int64]) -> Windows:
     return Windows(
         ids=np.array(table["id"].to_pylist(), dtype=str),
         owner=owners,
-        boxes=_boxes(table["window"].to_pylist()),
+        boxes=boxes_of(table["window"].to_pylist()),
         activation=table["activation"].to_numpy(),
         share=table["share"].to_numpy(),
-        crops=_crops(table) if heavy else RaggedBytes(np.zeros(0, np.uint8), blank),
-        maps=_maps(table) if heavy else RaggedMaps(np.zeros(0, np.float32), blank, blank),
-        vectors=_vectors(table) if heavy else np.zeros((len(table), 0), np.float32),
+        crops=crops_of(table) if heavy else RaggedBytes(np.zeros(0, np.uint8), blank),
+        maps=maps_of(table) if heavy else RaggedMaps(np.zeros(0, np.float32), blank, blank),
+        vectors=vectors_of(table) if heavy else np.zeros((len(table), 0), np.float32),
         layer=str(layers[0]) if layers else "",
+        bands=bands_of(table),
     )
-
-
-def _boxes(windows: list[list[int]]) -> NDArray[np.int64]:
-    """Give windows as rows; where there are none they might be of pictures."""
-    return np.array(windows, dtype=np.int64).reshape(len(windows), -1 if windows else 4)
-
-
-def _crops(table: pa.Table) -> RaggedBytes:
-    crops = table["crop"].to_pylist()
-    sizes = np.array([len(crop) for crop in crops], dtype=np.int64)
-    return RaggedBytes(np.frombuffer(b"".join(crops), dtype=np.uint8), bounds_of(sizes))
-
-
-def _maps(table: pa.Table) -> RaggedMaps:
-    values, sizes = _lists(table["map"])
-    shapes = table["map_shape"].to_pylist()
-    grids = np.array(shapes, dtype=np.int64).reshape(len(shapes), -1)
-    return RaggedMaps(values, bounds_of(sizes), grids)
-
-
-def _vectors(table: pa.Table) -> NDArray[np.float32]:
-    values, sizes = _lists(table["vector"])
-    return values.reshape(len(sizes), int(sizes.max(initial=0)))
-
-
-def _lists(column: pa.ChunkedArray) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Give all values of a column of lists, one list after the other, and the length of each."""
-    values = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    sizes = [np.diff(chunk.offsets.to_numpy()) for chunk in column.chunks]
-    empty = np.zeros(0, dtype=np.float32)
-    return (
-        np.concatenate([empty, *values]).astype(np.float32, copy=False),
-        np.concatenate([np.zeros(0, np.int64), *sizes]).astype(np.int64, copy=False),
-    )
-
-
-def _activations(table: pa.Table) -> dict[str, NDArray[np.float32]]:
-    records = [dict(pairs) for pairs in table["activations"].to_pylist()]
-    shared = set.intersection(*(set(record) for record in records)) if records else set()
-    return {
-        layer: np.array([record[layer] for record in records], dtype=np.float32) for layer in sorted(shared)
-    }

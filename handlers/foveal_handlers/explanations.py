@@ -20,6 +20,7 @@ from foveal.crops import extent_of, find_windows, shifted, window_size
 from foveal.errors import UsageError, nearest
 from foveal.features import CLASS, FeatureName
 from foveal.observer import Observer
+from foveal.samples.kinds import Band, get_kind
 
 Form = Literal["png", "npy"]
 FORMS: tuple[Form, ...] = ("png", "npy")
@@ -89,8 +90,10 @@ def explain_rows(
     list of dict
         Per row ``class``, ``index``, ``score``; ``map`` (see :func:`written_map`) with ``layer`` and
         ``method``; ``boxes``, each a ``window`` (y0, x0, y1, x1 of an image, half-open, in the sample's own
-        steps) and its ``score``, the share of the map's positive mass that lies in it; ``features`` with
-        their ``activation``.
+        steps) and its ``score``, the share of the map's positive mass that lies in it, with the frequencies
+        in ``hertz`` (lowest, highest) of its evidence where the network sees any; ``features`` with their
+        ``activation``. Of traces and volumes ``spacing``, the size of one step per axis, and its ``unit``
+        (``s``, ``mm``), where it is known.
 
     Raises
     ------
@@ -109,6 +112,7 @@ def explain_rows(
             "score": score,
             "map": {"layer": observer.layer, "method": config.method, **written_map(map_, one.form)},
             "boxes": _boxes(map_, one, observer),
+            **_measures(one, observer),
             "features": _strongest(forward, observer.features, row),
         }
         for row, (index, score, map_, one) in enumerate(
@@ -182,7 +186,25 @@ def _boxes(map_: NDArray[np.float32], asked: Asked, observer: Observer) -> list[
     extent = extent_of(frame)
     side = window_size(observer.config.window, extent, laid.ndim)
     found = find_windows(laid, extent, side, observer.config.max_windows)
-    return [{"window": list(shifted(one.window, frame)), "score": one.score} for one in found]
+    places = [shifted(one.window, frame) for one in found]
+    bands = [observer.band(map_, place, asked.size, asked.spacing) for place in places]
+    return [
+        {"window": list(place), "score": one.score, **({} if band is None else {"hertz": _hertz(band)})}
+        for one, place, band in zip(found, places, bands, strict=True)
+    ]
+
+
+def _hertz(band: Band) -> list[float]:
+    return [round(edge, 3) for edge in band]
+
+
+def _measures(asked: Asked, observer: Observer) -> dict[str, Any]:
+    """Say how large the steps are that windows count in; nothing where nobody knows."""
+    if observer.transform is None:
+        return {}
+    kind = get_kind(observer.transform.kind)
+    spacing = observer.spacing(asked.spacing, len(kind.axes))
+    return {} if spacing is None else {"spacing": list(spacing), "unit": kind.unit}
 
 
 def _strongest(forward: Forward, features: Sequence[FeatureName], row: int) -> list[dict[str, Any]]:

@@ -29,7 +29,8 @@ from foveal.evidence import CONTRIBUTION_METHOD, Evidence, Floats, gather
 from foveal.features import CLASS, CONTRIBUTION, expand
 from foveal.records import Entry, Observation, SampleRecord, Window
 from foveal.rules import Judgement, Rules
-from foveal.samples.kinds import Transform, get_kind
+from foveal.samples.kinds import Band, Transform, get_kind
+from foveal.samples.places import known_spacing
 from foveal.scribing import Scribe, Seen
 from foveal.segmenting.fields import FieldBook
 from foveal.segmenting.network import Segmenter
@@ -182,6 +183,20 @@ class Observer:
         """Say which part of a sample the network sees; all of it where no preprocessing is known."""
         return whole(shape, axes) if self.transform is None else self.transform.frame(shape, spacing)
 
+    def spacing(self, stated: tuple[float, ...], axes: int) -> tuple[float, ...] | None:
+        """Give the size of one step per axis of a sample, from what its file states; None where unknown."""
+        told = () if self.transform is None else self.transform.spacing(stated)
+        return known_spacing(told, axes)
+
+    def band(
+        self, map_: Floats, window: Window, shape: tuple[int, ...], spacing: tuple[float, ...] = ()
+    ) -> Band | None:
+        """Say at which frequencies the evidence of a map (*grid) in a window of a sample lies, in Hz.
+
+        None where the network's grid has no frequencies, no preprocessing is known, or none stands out.
+        """
+        return None if self.transform is None else self.transform.band(map_, window, shape, spacing)
+
     def record(self, inputs: Sequence[Seen], forward: Forward) -> list[Observation]:
         """Write down what decided a forward: one observation per sample of it, still to be developed."""
         values = {layer: _numpy(nodes) for layer, nodes in forward.nodes.items()}
@@ -210,19 +225,21 @@ class Observer:
 
     def _contribution(self, scribe: Scribe, evidence: Evidence, row: int) -> Iterator[Entry]:
         """Make the entries of one sample's contribution windows; their vectors need what only we have."""
-        map_, product = (scribe.laid(part[row]) for part in (evidence.contribution, evidence.product))
+        raw = evidence.contribution[row]
+        map_, product = scribe.laid(raw), scribe.laid(evidence.product[row])
         for number, found in enumerate(scribe.windows(map_)):
-            part = np.ascontiguousarray(map_[found.cells])
+            part, place = np.ascontiguousarray(map_[found.cells]), scribe.place(found)
             yield scribe.entry(
                 CONTRIBUTION,
                 part,
                 id=scribe.id(CONTRIBUTION, number),
-                window=scribe.place(found),
+                window=place,
                 share=found.score,
                 activation=float(part.clip(min=0).sum()),
                 vector=product[(slice(None), *found.cells)].sum(axis=tuple(range(1, product.ndim))),
                 method=CONTRIBUTION_METHOD,
                 layer=self.layer,
+                band=scribe.band(raw, place),
             )
 
     def _present(
@@ -240,6 +257,9 @@ class Observer:
                 layer=one.layer,
             )
             fields = self._fields.of(one.layer, x) if self._fields else None
+            if map_.ndim != one.map.ndim:
+                yield from _heard(scribe, write, feature, one.map, map_)
+                continue
             if fields is None or map_.shape != one.map.shape:
                 yield write(map_=map_)
                 continue
@@ -265,6 +285,22 @@ class Observer:
             label=seen.label,
             origin=seen.origin,
             metadata=seen.metadata,
+            spacing=self.spacing(seen.spacing, len(seen.shape) - 1),
+        )
+
+
+def _heard(
+    scribe: Scribe, write: Callable[..., Entry], feature: str, raw: Floats, map_: Floats
+) -> Iterator[Entry]:
+    """Find the windows of a map now that has lost an axis: of the raw one alone frequencies can be told."""
+    for number, found in enumerate(scribe.windows(map_)):
+        place, part = scribe.place(found), np.ascontiguousarray(map_[found.cells])
+        yield write(
+            map_=part,
+            id=scribe.id(feature, number),
+            window=place,
+            share=found.score,
+            band=scribe.band(raw, place),
         )
 
 

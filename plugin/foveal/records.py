@@ -37,6 +37,9 @@ class SampleRecord:
         Absolute path of the file, where the sample came from one.
     shape
         Sides of the original sample, then its number of channels (height, width, channels of an image).
+    spacing
+        Size of one step per axis of the original, in seconds (traces) or millimetres (volumes); None where it
+        is unknown, and of pictures.
     """
 
     sample: str
@@ -53,6 +56,7 @@ class SampleRecord:
     label: str | None = None
     origin: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class Entry:
         Per channel contribution summed over the window, float32 (C,); empty for other units.
     threshold
         The activation above which the rule counted the feature as present.
+    band
+        Lowest and highest frequency of the evidence in the window, in Hz; None where the network's maps have
+        no frequencies, or none stands out.
     """
 
     id: str
@@ -102,6 +109,7 @@ class Entry:
     config_sha256: str
     label: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    band: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from foveal.config import FovealConfig
 from foveal.crops import Found, extent_of, find_windows, shifted, window_size
 from foveal.evidence import Floats
 from foveal.records import Entry, Negative, SampleRecord, Source, Window, entry_id
+from foveal.samples.kinds import Band
 from foveal.samples.values import Values
 from foveal.segmenting.fields import Fields
 from foveal.segmenting.patches import Patch, find_patches
@@ -91,6 +92,11 @@ class Laying(Protocol):
     def frame(self, shape: tuple[int, ...], spacing: tuple[float, ...], axes: int) -> Window:
         """Say which part of a sample the network sees."""
 
+    def band(
+        self, map_: Floats, window: Window, shape: tuple[int, ...], spacing: tuple[float, ...] = ()
+    ) -> Band | None:
+        """Say at which frequencies a map's evidence in a window of a sample lies."""
+
 
 class Scribe:
     """Writes the entries of one sample."""
@@ -119,6 +125,10 @@ class Scribe:
         """Give a window's place in the original."""
         return shifted(found.window, self._frame)
 
+    def band(self, map_: Floats, window: Window) -> Band | None:
+        """Say at which frequencies the evidence of a map (*grid) on the network's grid lies in a window."""
+        return self._observer.band(map_, window, self._seen.shape, self._seen.spacing)
+
     def id(self, feature: str, number: int) -> str:
         """Give the identity of the entry of a feature's window, by the window's rank."""
         return entry_id(self._seen.key, self._seen.row, feature, number, self._record.model_sha256)
@@ -136,6 +146,7 @@ class Scribe:
         share: float = 0.0,
         vector: Floats = _NO_VECTOR,
         threshold: float = 0.0,
+        band: Band | None = None,
     ) -> Entry:
         """Write one entry; without identity, window and share where these are still to be found."""
         seen, record = self._seen, self._record
@@ -160,4 +171,5 @@ class Scribe:
             config_sha256=record.config_sha256,
             label=seen.label,
             metadata=seen.metadata,
+            band=band,
         )

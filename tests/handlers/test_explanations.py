@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from placed_samples import ECG_RATE, SOUND_RATE, TONE, VOXEL, model_of, write_placed
 from torch import nn
 from ts.context import RequestProcessor
 from ts.torch_handler.request_envelope.kserve import KServeEnvelope
@@ -73,6 +74,37 @@ def test_an_explanation_says_what_the_network_and_its_map_say(network, observer)
         assert active == sorted(active, reverse=True)
         assert 0 < len(active) <= 5
     assert len(json.dumps(answers)) < 12_000
+
+
+def asked_about(name, path):
+    model = model_of(name)
+    decoded = model.kind.decode(model.kind.read(path), str(path))
+    x = model.transform(decoded.values, "", decoded.spacing)[None]
+    with model.observer(x) as observer:
+        (answer,) = explain_rows(observer, x, [Asked(decoded.values.shape, "png", decoded.spacing)])
+    return json.loads(json.dumps(answer))
+
+
+@pytest.mark.parametrize(
+    ("name", "spacing", "unit"),
+    [("record", [1 / ECG_RATE], "s"), ("sound", [1 / SOUND_RATE], "s"), ("scan", list(VOXEL), "mm")],
+)
+def test_places_have_a_size_and_those_of_spectrograms_frequencies(name, spacing, unit, tmp_path):
+    (path,) = write_placed(name, tmp_path)
+    answer = asked_about(name, path)
+    assert answer["spacing"] == pytest.approx(spacing, rel=1e-6)
+    assert answer["unit"] == unit
+    (box,) = answer["boxes"]
+    assert set(box) == {"window", "score", *(["hertz"] if name == "sound" else [])}
+    if name == "sound":
+        low, high = box["hertz"]
+        assert low <= TONE <= high < low + 400
+
+
+def test_of_pictures_neither_is_told(observer):
+    (answer,) = explain_rows(observer, torch.rand(1, 3, 24, 24), [Asked((48, 60), "png", (0.5, 0.5))])
+    assert {"spacing", "unit"} & set(answer) == set()
+    assert set(answer["boxes"][0]) == {"window", "score"}
 
 
 def test_maps_are_never_large():

@@ -128,6 +128,14 @@ def test_explanations_are_in_the_traces_own_steps(start):
     json.dumps(told)
 
 
+def test_the_size_of_steps_is_noted_where_anybody_knows_it(start, noted):
+    ask = start("audio", rate=8000)
+    out = io.BytesIO()
+    soundfile.write(out, np.zeros(240, np.int16), 16000, format="WAV")
+    ask(out.getvalue(), npy(trace()))
+    assert [one.sample.spacing for one in noted()] == [(1 / 16000,), (1 / 8000,)]
+
+
 def test_what_the_file_says_is_kept_by_name_only(start, noted):
     """A header in the sample's file is noted neither as bytes nor as metadata."""
     ask = start("audio", foveal={"keep": {"metadata": ["site"]}})

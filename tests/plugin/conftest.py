@@ -21,6 +21,7 @@ _TEXT = st.text(max_size=12)
 _FLOAT32 = st.floats(width=32, allow_nan=False)
 _METADATA = st.dictionaries(_TEXT, _TEXT | _TEXT.map(lambda text: text * 5000), max_size=3)
 _LABEL = st.none() | _TEXT
+_STEP = st.floats(0, 1e9)
 _SHA = st.text("0123456789abcdef", min_size=8, max_size=8)
 _GRID = hnp.arrays(
     np.float32, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4), elements=_FLOAT32
@@ -49,6 +50,7 @@ def _observations(draw: st.DrawFn) -> Observation:
         label=draw(_LABEL),
         origin=draw(_LABEL),
         metadata=draw(_METADATA),
+        spacing=draw(st.none() | st.lists(_STEP, min_size=1, max_size=3).map(tuple)),
     )
     entries = [
         Entry(
@@ -65,6 +67,7 @@ def _observations(draw: st.DrawFn) -> Observation:
             threshold=draw(st.floats(allow_nan=False)),
             label=draw(st.just(sample.label) | _LABEL),
             metadata=draw(st.just(sample.metadata) | _METADATA),
+            band=draw(st.none() | st.tuples(_STEP, _STEP)),
             **shared,
         )
         for number in range(draw(st.integers(0, 3)))

@@ -20,6 +20,21 @@ Crop = NDArray[np.uint8]
 Map = NDArray[np.float32]
 
 
+class PlacedRef(EntryRef):
+    """An entry with what makes a place of its window; shown to people, no part of ``findings.json``.
+
+    Attributes
+    ----------
+    spacing
+        Size of one step per axis of its sample, in seconds or millimetres; None where it is unknown.
+    band
+        Lowest and highest frequency of the evidence in Hz; None where it has none.
+    """
+
+    spacing: tuple[float, ...] | None = None
+    band: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True)
 class WholeSample:
     """The sample that a crop was cut from, small enough to be shown.
@@ -39,6 +54,8 @@ class WholeSample:
         WAV files of the window, and of what is around it; empty where there is nothing to hear.
     found
         What a segmentation network found there, in words; its outlines are drawn then.
+    sides
+        Steps of the sample along each axis; empty of pictures.
     """
 
     picture: Crop
@@ -47,6 +64,7 @@ class WholeSample:
     kept_only: bool = False
     sounds: Sequence[bytes] = ()
     found: str = ""
+    sides: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +88,10 @@ class FacetEvidence:
         Where the bundle keeps the generator, relative to the bundle.
     whole
         The whole samples of the first crops, those of training first.
+    spacing
+        Size of one step per axis where all its samples have the same; None else.
+    band
+        Frequencies in Hz at which at least half of its entries have evidence; None where there are none.
     """
 
     assessment: Assessment
@@ -82,6 +104,8 @@ class FacetEvidence:
     lattice: Mapping[str, Any] | None = None
     generator_dir: str | None = None
     whole: Sequence[WholeSample] = ()
+    spacing: Sequence[float] | None = None
+    band: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)

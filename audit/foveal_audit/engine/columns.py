@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from foveal_audit.ragged import RaggedBytes, RaggedMaps, bounds_of
 from foveal_audit.windows import Evidence, Samples, Windows
 
 _SAMPLES, _WINDOWS, _SPLIT = "samples.json", "windows.json", "split.json"
-_FEATURES = "features.json"
+_FEATURES, _BANDS, _SPACINGS = "features.json", "bands.npy", "spacings.npy"
 _LIGHT = ("ids", "owner", "boxes", "activation", "share")
 _LOOKS = ("images", "gradients", "detail")
 _STRINGS = ("names", "sources", "labels")
@@ -32,6 +32,8 @@ def write_samples(samples: Samples, activations: Mapping[str, NDArray[np.float32
     layers = list(activations)
     content = {**fields, "metadata": metadata, "layers": layers}
     (folder / _SAMPLES).write_text(json.dumps(content))
+    if samples.spacings is not None:
+        np.save(folder / _SPACINGS, samples.spacings)
     for number, layer in enumerate(layers):
         np.save(folder / f"activations-{number}.npy", activations[layer])
 
@@ -76,6 +78,7 @@ def _without_crops(windows: Windows) -> Windows:
         maps=np.zeros(0, object),
         vectors=nothing,
         layer=windows.layer,
+        bands=windows.bands,
     )
 
 
@@ -84,10 +87,21 @@ def _write_light(light: list[Windows], shapes: Mapping[str, list[Any]], folder: 
     for name in _LIGHT:
         columns = [getattr(piece, name) for piece in light]
         np.save(folder / f"{name}.npy", np.concatenate(columns) if columns else empty.get(name, np.zeros(0)))
+    if any(piece.bands is not None for piece in light):
+        np.save(folder / _BANDS, np.concatenate([_bands(piece) for piece in light]))
     for name in ("crops", "maps"):
         np.save(folder / f"{name}.npy", bounds_of(np.array(shapes[name], dtype=np.int64)))
     grids = shapes["grids"]
     np.save(folder / "grids.npy", np.array(grids, dtype=np.int64).reshape(len(grids), -1 if grids else 2))
+
+
+def _bands(windows: Windows) -> NDArray[np.float64]:
+    return np.full((len(windows), 2), np.nan) if windows.bands is None else windows.bands
+
+
+def _known(path: Path) -> NDArray[np.float64] | None:
+    """Read what is only written where anything is known."""
+    return np.load(path) if path.is_file() else None
 
 
 def write_features(features: Mapping[str, int], examined: Sequence[str], left_out: int, folder: Path) -> None:
@@ -115,7 +129,7 @@ def open_evidence(folder: Path) -> Evidence:
         name: open_windows(feature_folder(folder, name)) for name in about["features"] if name != CONTRIBUTION
     }
     return Evidence(
-        _open_samples(content),
+        replace(_open_samples(content), spacings=_known(folder / _SPACINGS)),
         open_windows(feature_folder(folder, CONTRIBUTION)),
         nodes,
         {layer: _column(folder / f"activations-{number}.npy") for number, layer in enumerate(layers)},
@@ -150,6 +164,7 @@ def open_windows(folder: Path) -> Windows:
         ),
         vectors=vectors.reshape(number, about["width"]),
         layer=about["layer"],
+        bands=_known(folder / _BANDS),
     )
 
 

@@ -17,6 +17,7 @@ from foveal_audit.explorer.browsing import Browser
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.guard import Guard
 from foveal_audit.explorer.templates import render, style
+from foveal_audit.nouns import PICTURE, axes_in
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES: Mapping[str, str] = MappingProxyType({".js": "text/javascript", ".css": "text/css"})
@@ -46,17 +47,18 @@ def make_app(exhibits: Exhibits, guard: Guard, model: str | None = None) -> Fast
         sounding.router(exhibits),
     ):
         app.include_router(router)
-    _files(app)
+    _files(app, axes_in(exhibits.findings) if exhibits.findings else PICTURE)
     _faults(app, exhibits)
     guard.protect(app)
     app.state.browser = browser
     return app
 
 
-def _files(app: FastAPI) -> None:
-    """Serve our own files and no others."""
+def _files(app: FastAPI, axes: int) -> None:
+    """Serve our own files and no others; they speak of samples with so many axes."""
     own = {path.name: path.read_text("utf-8") for path in _STATIC.iterdir() if path.suffix in _TYPES}
-    texts = own | {f"{name}.js": elements.script(name) for name in ("sliders",)} | {"explorer.css": style()}
+    elements_ = {f"{name}.js": elements.script(name, axes) for name in elements.NAMES}
+    texts = own | elements_ | {"explorer.css": style()}
 
     @app.get("/static/{name}")
     def static(name: str) -> Response:

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +17,7 @@ from foveal.errors import UsageError, nearest
 from foveal.library import Library
 from foveal.library.query import Query
 from foveal.library.schema import clean_text
+from foveal.samples.places import place
 from foveal_audit.explorer.keeping import Keeper
 from foveal_audit.explorer.tiles import Range, crop_uri, layer_uris
 
@@ -54,6 +54,8 @@ _COLUMNS = [
     "crop",
     "map",
     "map_shape",
+    "spacing",
+    "band",
 ]
 _NUMBERED = ("activation", "share", "threshold")
 _LISTED = ["id", "feature", "activation"]
@@ -90,6 +92,8 @@ class Wanted:
         )  # fmt: skip
 
 
+#: No class has a larger number.
+_LARGEST = 2**63 - 1
 _NUMBERS: Mapping[str, Callable[[str], Any]] = {"predicted": int, "low": float, "high": float}
 
 
@@ -119,7 +123,7 @@ def _number(name: str, value: str) -> Any:  # noqa: ANN401 - int or float
         number = _NUMBERS[name](value)
     except ValueError:
         raise UsageError(f"{value[:40]!r} is no number for {name!r}", "Give one") from None
-    if not np.isfinite(number):
+    if abs(number) > _LARGEST if isinstance(number, int) else not math.isfinite(number):
         raise UsageError(f"{value[:40]!r} is no number for {name!r}", "Give one")
     return number
 
@@ -242,18 +246,27 @@ def _described(rows: Sequence[dict[str, Any]], span: Range | None) -> list[dict[
     crops = [crop_uri(row.pop("crop"), row["id"], span) for row in rows]
     sizes = [size if any(size) else (1, 1) for _, size in crops]
     layers = layer_uris([(row.pop("map"), row.pop("map_shape")) for row in rows], sizes)
+    places = [_place(row["window"], row.pop("spacing"), row.pop("band")) for row in rows]
     return [
         {
             **row,
             **{name: _finite(row[name]) for name in _NUMBERED},
             "metadata": dict(row["metadata"]),
+            **told,
             "crop": crop,
             "map": colours,
             "outline": line,
             "size": list(size),
         }
-        for row, (crop, size), (colours, line) in zip(rows, crops, layers, strict=True)
+        for row, told, (crop, size), (colours, line) in zip(rows, places, crops, layers, strict=True)
     ]
+
+
+def _place(
+    window: Sequence[int], spacing: Sequence[float] | None, band: Sequence[float] | None
+) -> dict[str, str]:
+    """Say where a window lies, where more is known than its steps."""
+    return {"place": place(window, spacing, band)} if spacing or band else {}
 
 
 def _finite(value: float) -> float | None:

@@ -19,6 +19,7 @@ from foveal_audit.explorer.drifting import course
 from foveal_audit.explorer.exhibits import Exhibits
 from foveal_audit.explorer.features import feature_rows
 from foveal_audit.explorer.frames import Generators
+from foveal_audit.explorer.measuring import measures
 from foveal_audit.explorer.templates import render
 from foveal_audit.explorer.triage import queue
 from foveal_audit.report import wording
@@ -180,6 +181,7 @@ def _case(exhibits: Exhibits, generators: Generators, id_: str) -> dict[str, Any
         "said": exhibits.said().get(id_),
         "ids": _shown(exhibits, one),
         "audits": len(exhibits.audits),
+        "measures": measures(exhibits, one),
         "sliders": None,
     }
     if isinstance(one, GapFinding):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foveal.records import SOURCES
+from foveal.samples.places import place
 from foveal_audit.bundle.masking import Mask, mask_of
 from foveal_audit.bundle.schema import ArtefactFinding, Assessment, Effect
 from foveal_audit.bundle.summary import plural
@@ -55,6 +56,8 @@ class Detail:
         Height and width of the frame.
     near
         What is said of it that lies where an earlier one lies; else nothing.
+    spacing
+        Size of one step per axis, where all its samples have the same.
     """
 
     findings: Sequence[ArtefactFinding]
@@ -62,6 +65,7 @@ class Detail:
     mask: Mask | None
     extent: Extent
     near: str = ""
+    spacing: Sequence[float] | None = None
 
     @property
     def verdict(self) -> str:
@@ -106,7 +110,12 @@ class Detail:
         """Say in which rectangle it lies."""
         if self.mask is None:
             return self.say("No rectangle of twice a window's size holds nearly all of its windows.")
-        return f"It lies in {wording.window(self.mask.window)}."
+        return f"It lies in {self.place}."
+
+    @property
+    def place(self) -> str:
+        """Say where the rectangle lies; nothing where there is none."""
+        return place(self.mask.window, self.spacing) if self.mask else ""
 
     @property
     def seen(self) -> str:
@@ -129,7 +138,11 @@ class Detail:
         return f"Probability of the answer: {text or 'no experiment moved it measurably'}."
 
 
-def details_of(artefacts: Sequence[ArtefactFinding], extent: Extent) -> list[Detail]:
+def details_of(
+    artefacts: Sequence[ArtefactFinding],
+    extent: Extent,
+    spacings: Mapping[str, Sequence[float] | None] | None = None,
+) -> list[Detail]:
     """Put the findings together that show the same detail.
 
     Parameters
@@ -138,14 +151,25 @@ def details_of(artefacts: Sequence[ArtefactFinding], extent: Extent) -> list[Det
         The strongest first.
     extent
         Height and width of the frame that holds all windows.
+    spacings
+        Size of one step per axis in the samples of each finding, by its id; by default nobody knows.
     """
     details: list[Detail] = []
     first = 1
     for rows in grouped(artefacts):
         members = [artefacts[row] for row in rows]
-        details.append(Detail(members, first, _mask(members), extent, _near(members[0], details)))
+        spacing = _common(members, spacings or {})
+        details.append(Detail(members, first, _mask(members), extent, _near(members[0], details), spacing))
         first += len(members)
     return details
+
+
+def _common(
+    findings: Sequence[ArtefactFinding], spacings: Mapping[str, Sequence[float] | None]
+) -> Sequence[float] | None:
+    """Give the size of steps that all findings have in common; None where they differ or it is unknown."""
+    found = {tuple(spacings.get(one.id) or ()) for one in findings}
+    return found.pop() or None if len(found) == 1 else None
 
 
 def cut(assessment: Assessment) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from foveal.samples.places import hertz
 from foveal_audit.bundle.evidence import FacetEvidence
 from foveal_audit.bundle.schema import Assessment, EntryRef, GapFinding
 from foveal_audit.bundle.summary import plural
+from foveal_audit.report import wording
 from foveal_audit.report.details import cut
 from foveal_audit.report.sections import NUMBERS
 
@@ -36,6 +38,15 @@ def chosen(assessment: Assessment) -> str:
     if not assessment.entries:
         return "None of them is listed."
     return f"A random {len(assessment.entries):,} of {sum(assessment.n_entries.values()):,} are listed."
+
+
+def measures(evidence: FacetEvidence, in_full: bool) -> list[str]:
+    """Say how large the crops are and at which frequencies their evidence lies, as far as it is known."""
+    large = wording.sides(evidence.refs)
+    said = [f"A crop is {large}."] if large and in_full else []
+    if evidence.band:
+        said.append(f"At least half of the entries have evidence at {hertz(evidence.band)}.")
+    return said
 
 
 def in_gaps(assessment: Assessment, shown: Sequence[EntryRef], gaps: Sequence[GapFinding]) -> list[str]:

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from foveal.records import SOURCES
+from foveal.samples.places import place
 from foveal_audit import elements
 from foveal_audit.bundle.evidence import AuditResult
 from foveal_audit.bundle.summary import VERDICTS, plural
@@ -118,7 +119,7 @@ def environment(
 
 def _render(result: AuditResult, density: Density) -> str:
     style, page = _style(), make_page(result, density)
-    script = elements.script("sliders") if page.has_sliders else ""
+    script = elements.script("sliders", page.axes) if page.has_sliders else ""
     return (
         _templates()
         .get_template("page.html.j2")
@@ -127,7 +128,7 @@ def _render(result: AuditResult, density: Density) -> str:
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             policy=content_security_policy(
-                style, elements.sha256("sliders") if script else "", sounds=page.has_sounds
+                style, elements.sha256("sliders", page.axes) if script else "", sounds=page.has_sounds
             ),
         )
     )
@@ -178,7 +179,8 @@ _FILTERS: Mapping[str, Callable[..., object]] = {
     "percent": wording.percent,
     "probability": wording.probability,
     "interval": wording.interval,
-    "window": wording.window,
+    "where": wording.where,
+    "window": place,
     "plural": plural,
     "signal": naming.signal,
     "axes": axes_of,

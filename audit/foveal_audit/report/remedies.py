@@ -30,7 +30,7 @@ def _masking(detail: Detail) -> str:
         return detail.say(each)
     training = detail.say("training pictures")
     return (
-        f"Mask {wording.window(detail.mask.window)} in the {training} of all classes alike, so that "
+        f"Mask {detail.place} in the {training} of all classes alike, so that "
         f"the mask itself does not tell the class. This holds {wording.percent(detail.mask.share)} of the "
         "listed windows whole."
     )

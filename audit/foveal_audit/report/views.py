@@ -81,6 +81,7 @@ class FacetView:
     listed: str
     gaps: Sequence[str]
     elsewhere: str = ""
+    measures: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def make_page(result: AuditResult, density: Density) -> Page:
     orders = {order.finding.id: order for order in result.worklist}
     extent = _extent(findings)
     flagged = {one.id for one in findings.artefacts}
-    details = details_of(findings.artefacts, extent)
+    spacings = {name: one.spacing for name, one in evidence.items()}
+    details = details_of(findings.artefacts, extent, spacings)
 
     def facet(assessment: Assessment, limit: int) -> FacetView:
         shown, found = evidence.get(assessment.id, FacetEvidence(assessment)), assessment.id in flagged
@@ -238,6 +240,7 @@ def _facet(
         generator_dir=evidence.generator_dir,
         listed=listing.chosen(assessment),
         gaps=listing.in_gaps(assessment, evidence.refs[: len(marked)], gaps),
+        measures=() if whole else listing.measures(evidence, in_full),
     )
 
 

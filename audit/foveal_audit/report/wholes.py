@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
+from foveal.samples.strips import with_axis
 from foveal_audit.bundle.evidence import WholeSample
 from foveal_audit.bundle.schema import EntryRef
 from foveal_audit.bundle.summary import plural
 from foveal_audit.nouns import PICTURE, say
-from foveal_audit.report import pictures
+from foveal_audit.report import pictures, wording
 from foveal_audit.report.sheets import Picture, sheet
 
 #: Shown size of a whole sample's longer side: at least, at most.
@@ -79,8 +80,22 @@ def _players(shown: Sequence[WholeSample]) -> Iterator[Player]:
 def framed(
     one: WholeSample, smallest: int = pictures.SMALLEST, largest: int = pictures.LARGEST
 ) -> Image.Image:
-    """Draw one whole sample at a size of its longer side, the window framed."""
-    return pictures.framed(pictures.enlarged(pictures.rgb(one.picture), smallest, largest), one.frame)
+    """Draw one whole sample at a size of its longer side, the window framed, time written below a trace."""
+    image = pictures.framed(pictures.enlarged(pictures.rgb(one.picture), smallest, largest), one.frame)
+    return _SCALED.get(len(one.sides), _plain)(image, one)
+
+
+def _plain(image: Image.Image, _one: WholeSample) -> Image.Image:
+    return image
+
+
+def _timed(image: Image.Image, one: WholeSample) -> Image.Image:
+    (steps,) = one.sides
+    return with_axis(image, steps, wording.spacing_of(one.ref) or ())
+
+
+#: By the number of axes.
+_SCALED: Mapping[int, Callable[[Image.Image, WholeSample], Image.Image]] = {1: _timed}
 
 
 def _note(shown: Sequence[WholeSample]) -> str:
@@ -89,4 +104,10 @@ def _note(shown: Sequence[WholeSample]) -> str:
     notes = [f"Of {' and '.join(gone)} {kept}"] if gone else []
     found = [f"{number} {one.found}" for number, one in enumerate(shown, start=1) if one.found]
     notes += [f"Outlined is what the network segments: {'; '.join(found)}."] if found else []
+    told = [
+        f"{number} at {wording.where(one.ref)}"
+        for number, one in enumerate(shown, start=1)
+        if wording.spacing_of(one.ref)
+    ]
+    notes += [f"{'; '.join(told)}."] if told else []
     return " ".join(notes)

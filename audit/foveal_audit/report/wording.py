@@ -6,10 +6,12 @@ The report speaks of suspected or confirmed reliance. It never passes a legal or
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from foveal_audit.bundle.schema import Assessment, Effect, GapFinding
+from foveal.samples.places import place, size
+from foveal_audit.bundle.evidence import PlacedRef
+from foveal_audit.bundle.schema import Assessment, Effect, EntryRef, GapFinding
 from foveal_audit.bundle.summary import Verdict
 from foveal_audit.judgement.fusion import FUSION, FUSIONS
 from foveal_audit.nouns import axes_of, say
@@ -123,12 +125,25 @@ def beyond(effect: Effect) -> str:
     return f"{change(effect.estimate)} ({interval(effect)})"
 
 
-def window(box: tuple[int, ...]) -> str:
-    """Say where a window lies, in the steps of each axis."""
-    axes = len(box) // 2
-    names = {1: ("steps",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}[axes]
-    spans = zip(names, box[:axes], box[axes:], strict=True)
-    return ", ".join(f"{name} {start}\u2013{stop}" for name, start, stop in spans)
+def where(entry: EntryRef) -> str:
+    """Say where an entry's window lies, in seconds or millimetres where its steps have a size, and in Hz."""
+    return place(entry.window, spacing_of(entry), entry.band if isinstance(entry, PlacedRef) else None)
+
+
+def spacing_of(entry: EntryRef) -> Sequence[float] | None:
+    """Give the size of one step per axis of an entry's sample; None where it is unknown."""
+    return entry.spacing if isinstance(entry, PlacedRef) else None
+
+
+def sides(entries: Sequence[EntryRef]) -> str:
+    """Say how large the windows of entries are; nothing where their steps have no size, or they differ."""
+    told = {_size(one) for one in entries}
+    return told.pop() if len(told) == 1 else ""
+
+
+def _size(entry: EntryRef) -> str:
+    spacing = spacing_of(entry)
+    return "" if spacing is None else size(entry.window, spacing)
 
 
 def top_class(assessment: Assessment) -> str | None:

@@ -18,6 +18,7 @@ from foveal.errors import EnvironmentFault
 from foveal.explaining.pictures import draw
 from foveal.explaining.requests import all_options
 from foveal.explaining.samples import Finding, Prediction, SampleExplainer, SampleExplanation
+from foveal.samples.places import UNITS
 from foveal.segmenting.outlines import Masks
 
 
@@ -74,6 +75,7 @@ def describe(explained: SampleExplanation, explainer: SampleExplainer) -> dict[s
         "sample": explained.sample,
         "sample_sha256": explained.sha256,
         "shape": list(explained.values.shape),
+        **_describe_spacing(explained),
         "prediction": describe_prediction(explained.prediction),
         **single,
         "targets": [finding.target for finding in explained.findings],
@@ -148,6 +150,13 @@ def as_json(report: Mapping[str, Any]) -> bytes:
 def _describe_map(finding: Finding) -> dict[str, Any]:
     low, high = float(finding.map.min()), float(finding.map.max())
     return {"target": finding.target, "map": {"grid": list(finding.map.shape), "min": low, "max": high}}
+
+
+def _describe_spacing(explained: SampleExplanation) -> dict[str, Any]:
+    """Say how large the steps are that windows count in; nothing where nobody knows."""
+    if explained.spacing is None:
+        return {}
+    return {"spacing": list(explained.spacing), "unit": UNITS[len(explained.spacing)]}
 
 
 def _describe_masks(masks: Masks | None) -> dict[str, Any]:

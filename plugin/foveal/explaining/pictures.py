@@ -44,7 +44,7 @@ def _overlay(explained: SampleExplanation, finding: Finding) -> Image.Image:
         f"{explained.method.name} of {finding.target} at {explained.layer}"
     )
     notes = [] if explained.smoothing is None else [_smoothed(explained, finding)]
-    notes += _heard(finding, explained.original.spacing)
+    notes += _heard(finding, explained.spacing or ())
     return overlay(
         values,
         heat,
@@ -52,7 +52,7 @@ def _overlay(explained: SampleExplanation, finding: Finding) -> Image.Image:
         caption,
         notes=notes,
         stamp=stamp_of(explained.method),
-        spacing=explained.original.spacing,
+        spacing=explained.spacing or (),
         channels=explained.original.channels,
     )
 

@@ -22,6 +22,7 @@ from foveal.explaining.mapping import Mapper, timed
 from foveal.records import Window
 from foveal.regions import FINE, Region, find_regions, smooth
 from foveal.samples.kinds import Band, Decoded, Transform
+from foveal.samples.places import known_spacing
 from foveal.samples.values import Values
 from foveal.segmenting.outlines import Masks, masks_of
 
@@ -120,6 +121,8 @@ class SampleExplanation:
         Milliseconds of wall time per step.
     masks
         What the network found where, if it is one that segments.
+    spacing
+        Size of one step per axis, in seconds or millimetres; None where it is unknown, and of pictures.
     """
 
     sample: str
@@ -134,6 +137,7 @@ class SampleExplanation:
     smoothing: float | None
     timings: dict[str, float]
     masks: Masks | None = None
+    spacing: tuple[float, ...] | None = None
 
     @property
     def values(self) -> Values:
@@ -230,6 +234,7 @@ class SampleExplainer:
             smoothing=smooth(self.model.transform.on_sample(maps[0]))[1] if fine else None,
             timings=timings,
             masks=masks_of(self.model.module, x, frame, sample.values.shape, self.model.labels),
+            spacing=known_spacing(self.model.transform.spacing(sample.spacing), sample.values.ndim - 1),
         )
 
 

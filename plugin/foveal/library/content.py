@@ -84,7 +84,7 @@ def _feed(total: _Hash, array: pa.Array) -> None:
         _feed(total, array.keys)
         _feed(total, array.items)
     elif pa.types.is_list(array.type):
-        total.update(pc.list_value_length(array).to_numpy().tobytes())
+        total.update(pc.fill_null(pc.list_value_length(array), -1).to_numpy().tobytes())
         _feed(total, pc.list_flatten(array))
     else:
         total.update(array.to_numpy(zero_copy_only=False).tobytes())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from foveal.errors import UsageError, nearest
 from foveal.library.manifests import Kind, Shard
-from foveal.library.schema import ENTRIES, SAMPLES
+from foveal.library.schema import ENTRIES, SAMPLES, completed, stored
 from foveal.library.shards import ShardStore
 from foveal.records import Source
 
@@ -121,7 +121,9 @@ class Reader:
     ) -> pa.Table:
         file = self._store.file(self.shards[number], kind)
         filters = None if features is None else [("feature", "in", list(features))]
-        table = pq.read_table(file, columns=columns, filters=filters, partitioning=None).select(columns)
+        present = stored(columns, pq.read_schema(file).names)
+        table = pq.read_table(file, columns=present, filters=filters, partitioning=None)
+        table = completed(table, _schema(kind, columns))
         kept = self._counting()[number]
         if kept.all():
             return table

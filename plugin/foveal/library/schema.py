@@ -2,7 +2,11 @@
 
 A shard holds two tables. ``samples`` has one row per observed sample, ``entries`` one per entry, ordered by
 feature. Beside the fields of the records an entry carries where it belongs: ``sample_at`` (row of its sample
-in the same shard), ``number`` (its place among the entries of that sample) and ``sample_sha256``.
+in the same shard), ``number`` (its place among the entries of that sample), ``sample_sha256`` and the
+sample's ``spacing``.
+
+Columns that came later (:data:`LATER`) are in a shard only where a record says something there: shards of
+older versions lack them too, and so do those of pictures, which stay byte for byte what they were.
 
 The same records give the same bytes with the same version of pyarrow.
 """
@@ -26,6 +30,7 @@ from foveal.records import Entry, Observation, SampleRecord
 
 _FLOATS = pa.list_(pa.float32())
 _INTEGERS = pa.list_(pa.int32())
+_NUMBERS = pa.list_(pa.float64())
 _TEXTS = pa.map_(pa.string(), pa.string())
 
 SAMPLES = pa.schema(
@@ -44,6 +49,7 @@ SAMPLES = pa.schema(
         pa.field("label", pa.string()),
         pa.field("origin", pa.string()),
         pa.field("metadata", _TEXTS, nullable=False),
+        pa.field("spacing", _NUMBERS),
     ]
 )
 
@@ -73,8 +79,13 @@ ENTRIES = pa.schema(
         pa.field("sample_sha256", pa.string(), nullable=False),
         pa.field("sample_at", pa.int32(), nullable=False),
         pa.field("number", pa.int32(), nullable=False),
+        pa.field("spacing", _NUMBERS),
+        pa.field("band", _NUMBERS),
     ]
 )
+
+#: Columns that a shard may lack.
+LATER = ("spacing", "band")
 
 #: Small groups: reading one feature, or a few entries, then touches its own part of a shard, not all of it.
 _ROW_GROUP = 1000
@@ -105,12 +116,28 @@ def entries_table(observations: Sequence[Observation]) -> pa.Table:
         "sample_sha256": _texts([sample.sample_sha256 for _, sample, _, _ in owned], pa.string()),
         "sample_at": pa.array([at for _, _, at, _ in owned], pa.int32()),
         "number": pa.array([number for _, _, _, number in owned], pa.int32()),
+        "spacing": pa.array([sample.spacing for _, sample, _, _ in owned], _NUMBERS),
     }
     return _table(ENTRIES, entries, made)
 
 
 #: What makes each of a shard's tables.
 TABLES = {"samples": samples_table, "entries": entries_table}
+
+
+def stored(columns: Iterable[str], present: Iterable[str]) -> list[str]:
+    """Leave out the columns that a shard may lack and does lack."""
+    known = set(present)
+    return [name for name in columns if name in known or name not in LATER]
+
+
+def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Give a table the columns of a schema, in its order; those that its shard lacks are null."""
+    arrays = [
+        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def to_samples(table: pa.Table) -> list[SampleRecord]:
@@ -218,7 +245,9 @@ def _rows_per_group(table: pa.Table) -> int:
 def _table(schema: pa.Schema, records: Sequence[Any], made: Mapping[str, pa.Array]) -> pa.Table:
     """Make a table of the records' own fields and of columns that are made already."""
     arrays = [made[field.name] if field.name in made else _column(field, records) for field in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    whole = pa.Table.from_arrays(arrays, schema=schema)
+    silent = (name for name in LATER if name in schema.names)
+    return whole.drop_columns([name for name in silent if whole[name].null_count == len(whole)])
 
 
 def _column(field: pa.Field, records: Sequence[Any]) -> pa.Array:
@@ -279,6 +308,7 @@ _BACK: dict[str, Callable[[Any], Any]] = {
     "shape": tuple,
     "window": tuple,
     "metadata": dict,
+    **dict.fromkeys(LATER, lambda values: None if values is None else tuple(values)),
     "activations": lambda pairs: {layer: tuple(values) for layer, values in pairs},
 }
 

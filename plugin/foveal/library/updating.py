@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 #: Of another version, the tables are made anew.
-_VERSION = "2"
+_VERSION = "3"
 #: Columns that a sample's identity is made of, and the scopes: by whose latest record it counts.
 _IDENTITY = ("source", "sample", "row", "sample_sha256")
 _SCOPES = ("", ", model_sha256", ", config_sha256", ", model_sha256, config_sha256")
@@ -48,9 +48,9 @@ CREATE TABLE entries (
     id VARCHAR, feature VARCHAR, sample VARCHAR, "row" INTEGER, source VARCHAR, "window" INTEGER[],
     activation DOUBLE, share DOUBLE, predicted INTEGER, method VARCHAR, layer VARCHAR, threshold DOUBLE,
     "time" VARCHAR, model_sha256 VARCHAR, config_sha256 VARCHAR, label VARCHAR,
-    metadata MAP(VARCHAR, VARCHAR), sample_sha256 VARCHAR, sample_at INTEGER, number INTEGER, place INTEGER,
-    digest BLOB, dims INTEGER, shard VARCHAR, moment DOUBLE, unit VARCHAR,
-    lot UBIGINT
+    metadata MAP(VARCHAR, VARCHAR), sample_sha256 VARCHAR, sample_at INTEGER, number INTEGER,
+    spacing DOUBLE[], band DOUBLE[], place INTEGER, digest BLOB, dims INTEGER, shard VARCHAR, moment DOUBLE,
+    unit VARCHAR, lot UBIGINT
 );
 CREATE TABLE superseded (shard VARCHAR, place INTEGER, scope INTEGER);
 CREATE TABLE units (id VARCHAR, unit VARCHAR);

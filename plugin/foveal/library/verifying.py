@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
-from foveal.errors import EnvironmentFault, FovealError
+from foveal.errors import EnvironmentFault, FovealError, UsageError
 from foveal.library.content import tables_sha256
 from foveal.library.manifests import KINDS, Kind, Shard
-from foveal.library.schema import ENTRIES, SAMPLES
+from foveal.library.schema import ENTRIES, SAMPLES, stored
 from foveal.library.shelves import observations_of
 from foveal.library.units import Units
 from foveal.records import entry_id
+from foveal.samples.arrays import MAGIC, decode_crop
 
 if TYPE_CHECKING:
     from foveal.library.store import Library
@@ -167,14 +169,19 @@ def _deep(library: Library, shard: Shard, tables: dict[Kind, pa.Table]) -> Itera
     except (FovealError, KeyError, ValueError, TypeError) as fault:
         yield Finding(shard.path("entries"), f"its records cannot be read: {fault}", _RESTORE)
     plain: dict[Kind, pa.Table] = {
-        "samples": tables["samples"].select(SAMPLES.names),
-        "entries": tables["entries"].select(ENTRIES.names),
+        "samples": tables["samples"].select(stored(SAMPLES.names, tables["samples"].column_names)),
+        "entries": tables["entries"].select(stored(ENTRIES.names, tables["entries"].column_names)),
     }
     if tables_sha256(plain) != shard.content_sha256:
         yield Finding(f"manifests/{shard.name}.json", "does not have the hash of its records", _RESTORE)
 
 
 def _decodes(crop: bytes) -> bool:
+    """Tell whether a crop can be read: an array of values, else a picture."""
+    if crop.startswith(MAGIC):
+        with suppress(UsageError):
+            return decode_crop(crop, "crop").size > 0
+        return False
     try:
         with Image.open(io.BytesIO(crop), formats=("PNG",)) as picture:
             picture.load()

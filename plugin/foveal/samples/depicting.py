@@ -137,8 +137,13 @@ def _nothing(scene: Scene) -> list[str]:  # noqa: ARG001
 
 
 def _slices(scene: Scene) -> list[str]:
-    z, y, x = place_of(scene.values, scene.regions)
-    return [f"slices, counted from 0: z {z}, y {y}, x {x}"]
+    z, y, x = place = place_of(scene.values, scene.regions)
+    far = [f"{axis} {at * step:.1f}" for axis, at, step in zip("zyx", place, scene.spacing, strict=False)]
+    return [f"slices, counted from 0: z {z}, y {y}, x {x}{_millimetres(far)}"]
+
+
+def _millimetres(far: Sequence[str]) -> str:
+    return f" ({', '.join(far)} mm from the first)" if far else ""
 
 
 #: What the reader must know of a picture, by the sample's number of axes.

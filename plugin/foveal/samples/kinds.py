@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from foveal.errors import UsageError, nearest
 from foveal.samples.arrays import encode_array
 from foveal.samples.images import read_file
+from foveal.samples.places import UNITS
 from foveal.samples.values import Values
 
 if TYPE_CHECKING:
@@ -128,6 +129,15 @@ class Transform(Protocol):
     def frame(self, shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Window:
         """Say which part of a sample of a shape (*S, C) the network sees."""
 
+    def spacing(self, stated: tuple[float, ...]) -> tuple[float, ...]:
+        """Say how large the steps are that windows of a sample count in, from what its file states.
+
+        Returns
+        -------
+        tuple of float
+            Per axis, in the kind's unit; empty where it is unknown, or the kind's steps have no size.
+        """
+
     def band(
         self,
         map: NDArray[Any],  # noqa: A002 - the design's word
@@ -199,6 +209,11 @@ class Kind:
     offline: Callable[[bytes], str] = _never
     folders: bool = False
     tiles: Callable[[Path, int, int], Iterator[Tile]] | None = None
+
+    @property
+    def unit(self) -> str:
+        """The unit of one step: ``s`` or ``mm``; empty where steps have no size."""
+        return UNITS.get(len(self.axes), "")
 
 
 class _Kinds(Mapping[str, Kind]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,8 @@ _LANE, _LEAST, _MOST = 0.28, 24, 160
 #: Width below which a chart is a thumbnail: without axis and names.
 _THUMBNAIL = 240
 _AXIS = 26
+#: Pixels between two ticks of a chart that is small, at least.
+_LABEL = 50
 _GRID = (222, 222, 226)
 #: Share of the colour where the map is strongest, and the darkness of the trace.
 _OPACITY = 0.75
@@ -123,14 +126,37 @@ def _write(draw: ImageDraw.ImageDraw, text: str, x: float, y: float) -> None:
     draw.text((x, y), text, fill=INK, font=font(12))
 
 
+def with_axis(chart: Image.Image, steps: int, spacing: Sequence[float]) -> Image.Image:
+    """Write the time of so many steps below a chart that has no axis; steps where their size is unknown."""
+    picture = Image.new("RGB", (chart.width, chart.height + _AXIS), PAPER)
+    picture.paste(chart)
+    long = steps * spacing[0] if spacing else float(steps)
+    tick = _round_above(long * _LABEL / chart.width)
+    _draw_ticks(ImageDraw.Draw(picture), long, tick, (chart.width, chart.height), " s" if spacing else "")
+    return picture
+
+
+def _round_above(least: float) -> float:
+    """Give the smallest of 0.1, 0.2, 0.5, 1, 2, ... that is not below a number above 0."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least)
+
+
 def _write_axis(
-    draw: ImageDraw.ImageDraw, steps: int, width: int, top: int, spacing: tuple[float, ...]
+    draw: ImageDraw.ImageDraw, steps: int, width: int, top: int, spacing: Sequence[float]
 ) -> None:
     """Draw ticks at round times, or at round numbers of steps."""
     long = steps * spacing[0] if spacing else float(steps)
     # Counted in thousandths of a second, because round numbers are whole.
     tick = nice_length(long * 1000 / 5) / 1000 if spacing else float(nice_length(long / 5))
-    unit = " s" if spacing else ""
+    _draw_ticks(draw, long, tick, (width, top), " s" if spacing else "")
+
+
+def _draw_ticks(
+    draw: ImageDraw.ImageDraw, long: float, tick: float, place: tuple[int, int], unit: str
+) -> None:
+    """Draw a tick for every so many units of an axis as wide and as far down as `place` says."""
+    width, top = place
     for number in range(int(long / tick) + 1):
         x = number * tick / long * width
         draw.line((x, top, x, top + 5), fill=INK)

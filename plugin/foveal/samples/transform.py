@@ -106,6 +106,10 @@ class ImageTransform:
         """Give the whole sample (H, W, C)."""
         return (0, 0, *shape[:2])
 
+    def spacing(self, stated: tuple[float, ...]) -> tuple[float, ...]:  # noqa: ARG002
+        """Give none: pictures are told in pixels."""
+        return ()
+
     def band(
         self,
         map: NDArray[Any],  # noqa: A002, ARG002 - the design's word; there are no frequencies

@@ -13,6 +13,8 @@ in common and do not share with the sample; ``each``, a list per other field. Cr
 in bytes, maps and vectors by their shape. ``negative`` is null or the fields of a
 :class:`~foveal.records.Negative`, the sample's bytes by their size.
 
+What later versions added (a sample's ``spacing``, the entries' ``band``) is left out where nothing is known.
+
 Encoding is canonical: equal observations give equal bytes.
 """
 
@@ -108,6 +110,8 @@ def _encode_sample(sample: SampleRecord, blobs: list[bytes]) -> dict[str, Any]:
     blobs.extend(array.tobytes() for array in (scores, *activations.values()))
     sizes = {layer: array.size for layer, array in activations.items()}
     plain = {name: getattr(sample, name) for name in _SAMPLE_PLAIN}
+    if sample.spacing is None:
+        del plain["spacing"]
     return {**plain, "scores": scores.size, "activations": sizes}
 
 
@@ -116,6 +120,8 @@ def _encode_entries(entries: Sequence[Entry], sample: dict[str, Any], blobs: lis
     blobs.extend(bytes(entry.crop) for entry in entries)
     blobs.extend(array.tobytes() for array in (*maps, *vectors))
     columns = {name: [getattr(entry, name) for entry in entries] for name in _ENTRY_PLAIN}
+    if not any(columns["band"]):
+        del columns["band"]
     columns |= {
         "crop": [len(entry.crop) for entry in entries],
         "map": [map_.shape for map_ in maps],
@@ -168,23 +174,29 @@ def _decode_sample(meta: dict[str, Any], blobs: _Blobs) -> SampleRecord:
         "shape": tuple(meta["shape"]),
         "scores": tuple(scores.tolist()),
         "activations": activations,
+        "spacing": _numbers_or_none(meta.get("spacing")),
     }
     return SampleRecord(**own)
 
 
+def _numbers_or_none(values: list[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(map(float, values))
+
+
 def _decode_entries(meta: dict[str, Any], sample: dict[str, Any], blobs: _Blobs) -> tuple[Entry, ...]:
-    count, common = meta["count"], {**sample, **meta["same"]}
+    count, common = meta["count"], {"band": None, **sample, **meta["same"]}
     each = meta["each"]
     columns = {name: each[name] if name in each else [common[name]] * count for name in _ENTRY_FIELDS}
     columns["crop"] = [bytes(blobs.take(size)) for size in columns["crop"]]
     for name in ("map", "vector"):
         columns[name] = [blobs.floats(shape) for shape in columns[name]]
     columns["window"] = [tuple(window) for window in columns["window"]]
+    columns["band"] = [_numbers_or_none(band) for band in columns["band"]]
     columns["metadata"] = [dict(metadata) for metadata in columns["metadata"]]
     rows = zip(*columns.values(), strict=True)
     return tuple(Entry(**dict(zip(columns, row, strict=True))) for row in rows)
 
 
 #: Fields of an entry that are its own, and numbers: 0.0 equals -0.0 and is not the same.
-_OWN = {"id", "window", "activation", "share", "threshold"}
+_OWN = {"id", "window", "activation", "share", "threshold", "band"}
 _ENTRY_FIELDS = tuple(f.name for f in fields(Entry))

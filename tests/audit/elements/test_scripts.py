@@ -27,6 +27,21 @@ def test_a_script_defines_its_element_and_may_stand_inside_a_page(name):
     assert not re.search(r"</script|<!--", text, re.IGNORECASE)
 
 
+@pytest.mark.parametrize("axes", [1, 3])
+def test_of_recordings_and_scans_no_script_speaks_of_pictures(axes):
+    """What a generator draws of them is called a drawing; nothing else of the script changes."""
+    plain, other = elements.script("sliders"), elements.script("sliders", axes)
+    pairs = [(one, two) for one, two in zip(plain.split("\n"), other.split("\n"), strict=True) if one != two]
+    assert len(pairs) == 4
+    for one, two in pairs:
+        assert re.sub("([Dd])rawing", lambda found: {"D": "Picture", "d": "picture"}[found[1]], two) == one
+    spoken = re.findall(r"[`\"'][^`\"'\n]*[`\"']", re.sub(r"//.*", "", other))
+    texts = [one for one in spoken if " " in one]
+    assert not [one for one in texts if re.search(r"[Pp]icture", one)]
+    assert elements.sha256("sliders", axes) != elements.sha256("sliders")
+    assert elements.script("sliders", 2) == plain
+
+
 @pytest.mark.parametrize("name", elements.NAMES)
 def test_the_hash_is_what_a_browser_computes(name):
     digest = hashlib.sha256(elements.script(name).encode()).digest()

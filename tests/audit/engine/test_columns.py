@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import planted
 import pytest
+from placed_samples import SOUND_RATE, model_of, write_placed
+from ready_stores import ready_store
 from synthetic_library import make_samples, make_windows, noise_crop
 
+from foveal.collecting import collect
+from foveal.library import Library
 from foveal_audit.engine.columns import (
     open_evidence,
     open_windows,
@@ -45,6 +49,7 @@ def test_a_library_is_read_back_without_a_difference(planted_library, tmp_path):
     assert {key: values.tolist() for key, values in read.samples.metadata.items()} == {
         key: values.tolist() for key, values in whole.samples.metadata.items()
     }
+    assert read.samples.spacings is whole.samples.spacings is None
     assert read.counts == whole.counts
     for name in whole.counts:
         same(read.of(name), whole.of(name))
@@ -53,6 +58,22 @@ def test_a_library_is_read_back_without_a_difference(planted_library, tmp_path):
     total = sum(whole.counts.values())
     assert told[0] == ("reading the library", 0, total)
     assert told[-1] == ("reading the library", total, total)
+
+
+def test_places_of_a_sound_are_read_back(tmp_path):
+    """Size of steps and frequencies; nothing is written where nobody knows them."""
+    model, library = model_of("sound"), Library("places", ready_store(tmp_path / "mlflow.db"))
+    for folder in ("data", "kept"):
+        (tmp_path / folder).mkdir()
+    write_placed("sound", tmp_path / "data", 2)
+    collect(model, tmp_path / "data", "training", library)
+    write_evidence(library, model.sha256, AuditSettings(), tmp_path / "kept", lambda *_: None)
+    whole, read = read_evidence(library, model.sha256), open_evidence(tmp_path / "kept")
+    assert read.samples.spacing(0) == (1 / SOUND_RATE,)
+    np.testing.assert_array_equal(read.samples.spacings, whole.samples.spacings)
+    for name in whole.counts:
+        assert not np.isnan(read.of(name).bands).any()
+        np.testing.assert_array_equal(read.of(name).bands, whole.of(name).bands)
 
 
 def test_crops_of_what_is_not_examined_stay_in_the_library(planted_library, tmp_path):

@@ -14,11 +14,13 @@ from foveal.collecting import collect
 from foveal.library import Library
 from foveal.samples.arrays import encode_crop
 from foveal.samples.traces.transform import AudioTransform
+from foveal_audit import elements
 from foveal_audit.explorer import deciding, pages, tiles
 from foveal_audit.explorer.app import make_app
 from foveal_audit.explorer.deciding import LONGEST, Decision
 from foveal_audit.explorer.exhibits import open_exhibits
 from foveal_audit.explorer.guard import Guard
+from foveal_audit.explorer.measuring import measures
 from foveal_audit.explorer.templates import render
 
 
@@ -156,6 +158,17 @@ def test_pictures_have_no_players(exhibits):
     assert "<audio" not in client.get("/why", params={"request": "training/00001.png"}).text
 
 
+def test_of_pictures_only_steps_are_known(exhibits):
+    guard = Guard()
+    client = TestClient(make_app(exhibits, guard), "http://127.0.0.1:8123")
+    client.get("/", params={"token": guard.token})
+    entries = client.get("/api/entries", params={"start": 0, "count": 2}).json()["entries"]
+    assert len(entries) == 2
+    assert not any({"place", "spacing", "band"} & set(one) for one in entries)
+    assert measures(exhibits, exhibits.findings.assessments[0]) == []
+    assert client.get("/static/sliders.js").text == elements.script("sliders")
+
+
 @pytest.mark.parametrize("part", ["-1", "2", "99999999999999999999", "x"])
 @pytest.mark.parametrize("words", [("training/00001.png", "a"), ("../../etc/passwd", "\x00"), ("", "")])
 def test_no_question_for_a_sound_brings_it_down(exhibits, part, words):
@@ -179,7 +192,15 @@ def test_no_finding_on_recordings_or_scans_speaks_of_pictures(module_result, win
     own = one.model_copy(update={"entries": entries, "reasons": [], "counter_evidence": []})
     argued = pages._argued(own, module_result.findings)
     page = render(
-        "panel.html.j2", one=own, is_gap=False, title="", ids=["a"], said=None, sliders=None, **argued
+        "panel.html.j2",
+        one=own,
+        is_gap=False,
+        title="",
+        ids=["a"],
+        said=None,
+        sliders=None,
+        measures=[],
+        **argued,
     )
     words = re.sub(r"<[^>]*>", " ", page)
     assert said in words

@@ -71,6 +71,7 @@ def test_filters_are_the_librarys_own(library):
         ([("order", "newst")], "There is no order 'newst'. Did you mean 'newest' or 'oldest' or 'weakest'."),
         ([("low", "x")], "'x' is no number for 'low'. Give one."),
         ([("low", "nan")], "'nan' is no number for 'low'. Give one."),
+        ([("predicted", "9" * 30)], f"'{'9' * 30}' is no number for 'predicted'. Give one."),
     ],
 )
 def test_a_wrong_filter_is_named(given, message):

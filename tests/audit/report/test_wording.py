@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from foveal_audit.bundle.schema import Action, Effect, Effects, GapKind, Signal
+from foveal_audit.bundle.schema import Action, Effect, Effects, EntryRef, GapKind, Signal
 from foveal_audit.bundle.summary import VERDICTS
 from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.profile import (
@@ -69,7 +69,8 @@ def test_probabilities(p, text):
     ],
 )
 def test_windows(box, text):
-    assert wording.window(box) == text
+    entry = EntryRef(sample="s", window=box, activation=1.0, source="training")
+    assert wording.where(entry) == text
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ def naive_bytes(values, kind):
         sizes = np.array([-1 if text is None else len(text) for text in texts], np.int32)
         return missing + sizes.tobytes() + b"".join(text for text in texts if text is not None)
     if pa.types.is_map(kind) or pa.types.is_list(kind):
-        sizes = missing + np.array([len(value) for value in values], np.int32).tobytes()
-        flat = [item for value in values for item in value]
+        sizes = missing + np.array([-1 if one is None else len(one) for one in values], np.int32).tobytes()
+        flat = [item for value in values if value is not None for item in value]
         if pa.types.is_list(kind):
             return sizes + naive_bytes(flat, kind.value_type)
         keys, items = [key for key, _ in flat], [item for _, item in flat]

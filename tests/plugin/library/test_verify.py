@@ -15,6 +15,7 @@ import pytest
 from foveal.library import Library
 from foveal.library.verifying import verify
 from foveal.records import Observation, entry_id
+from foveal.samples.arrays import encode_crop
 from foveal.samples.images import encode_png
 
 RESTORE = "Bring it back from a backup of the MLflow store"
@@ -125,6 +126,13 @@ def test_a_deep_look_finds_broken_crops_and_changed_records(intact):
     assert [fault for _, fault, _ in findings if "cannot be decoded" in fault]
     assert len(findings) == 5
     assert findings[-1] == ("manifests/one.json", "does not have the hash of its records", RESTORE)
+
+
+def test_a_deep_look_reads_crops_that_are_arrays(intact):
+    whole = encode_crop(np.zeros((6, 2), np.float32))
+    rewritten(intact, column("crop", [whole, whole[:-1], whole, b"\x93NUMPY"]))
+    broken = [fault for _, fault, _ in found(intact, deep=True) if "cannot be decoded" in fault]
+    assert len(broken) == 2
 
 
 def test_units_of_entries_that_are_not_there_are_found(intact):

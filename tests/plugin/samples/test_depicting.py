@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from foveal.samples import render
+from foveal.samples import depicting, render, strips
 from foveal.samples.colours import display
 from foveal.samples.depicting import depict, draw_small, overlay, thumbnail, tile
 from foveal.samples.legend import INK, PAPER
@@ -158,3 +159,22 @@ def test_images_of_other_forms_can_be_seen(channels, kind):
     assert shown.dtype == np.uint8
     assert shown[2, 3].max() == 255
     assert shown[0, 0].max() == 0
+
+
+def test_slices_are_told_in_millimetres_where_these_are_known():
+    values = np.zeros((8, 10, 12, 1), np.uint8)
+    assert depicting._slices(depicting.Scene(values, 64)) == ["slices, counted from 0: z 4, y 5, x 6"]
+    assert depicting._slices(depicting.Scene(values, 64, spacing=(4.0, 0.5, 0.5))) == [
+        "slices, counted from 0: z 4, y 5, x 6 (z 16.0, y 2.5, x 3.0 mm from the first)"
+    ]
+
+
+@pytest.mark.parametrize(("spacing", "ticks"), [((), "steps"), ((1 / 250,), "seconds")])
+def test_a_small_chart_gets_an_axis_with_room_for_its_labels(spacing, ticks):
+    """Ticks are 50 pixels apart at least: those of a trace of 4 s, or of its 1,000 steps, on 224 pixels."""
+    plain = Image.new("RGB", (224, 60), (255, 255, 255))
+    whole = np.asarray(strips.with_axis(plain, 1000, spacing))
+    assert whole.shape[1] == 224
+    inked = np.flatnonzero((whole[60] < 128).all(axis=1))
+    assert np.diff(inked).min() >= 50, ticks
+    assert len(inked) >= 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 import zlib
@@ -55,6 +56,44 @@ def test_the_layout_is_the_documented_one(observe):
     assert np.frombuffer(blobs[8:20], "<f4").tolist() == [0.0, 2.0, 4.0]
     assert blobs[20:148] == one.crop + observation.entries[1].crop
     assert blobs[148:] == one.map.tobytes() + observation.entries[1].map.tobytes() + b"as sent"
+
+
+def _text(frame: bytes) -> dict:
+    size = int.from_bytes(frame[16:20], "little")
+    return json.loads(frame[20 : 20 + size])
+
+
+def _again(frame: bytes, meta: dict) -> bytes:
+    """Write a frame anew with another text."""
+    size = int.from_bytes(frame[16:20], "little")
+    text = json.dumps(meta, sort_keys=True, separators=(",", ":")).encode()
+    payload = len(text).to_bytes(4, "little") + text + frame[20 + size :]
+    head = struct.pack("<4sII", MAGIC, len(payload), zlib.crc32(payload))
+    return head + struct.pack("<I", zlib.crc32(head)) + payload
+
+
+def test_of_pictures_nothing_is_written_that_came_later(observe):
+    """Their frames are the bytes that they were before there were spacings and bands."""
+    frame = encode_frame(observe("a.png"))
+    assert hashlib.sha256(frame).hexdigest() == (
+        "02b88d8079d3690756c86110d0ac97d21703b03609c565ecf540b88256cf260e"
+    )
+    meta = _text(frame)
+    assert "spacing" not in meta["sample"]
+    assert "band" not in {**meta["entries"]["same"], **meta["entries"]["each"]}
+    assert only(frame).sample.spacing is None
+
+
+def test_what_came_later_is_written_where_it_is_known_and_may_be_missing(observe, alike):
+    made = observe("a.wav", spacing=(1 / 360,))
+    heard = replace(made.entries[0], band=(1900.5, 2300.25))
+    heard = replace(made, entries=(heard, *made.entries[1:]))
+    frame = encode_frame(heard)
+    assert alike(only(frame), heard)
+    meta = _text(frame)
+    assert meta["sample"].pop("spacing") == [1 / 360]
+    assert meta["entries"]["each"].pop("band") == [[1900.5, 2300.25], None]
+    assert alike(only(_again(frame, meta)), observe("a.wav"))  # as an older worker wrote it
 
 
 def test_a_sample_as_it_was_sent_comes_back(observe):

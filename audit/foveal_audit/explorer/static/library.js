@@ -141,7 +141,7 @@ async function entryAt(place) {
 async function open(place) {
   const entry = await entryAt(place);
   if (!entry) return;
-  const facts = { feature: entry.feature, sample: entry.sample, source: entry.source, label: entry.label, predicted: entry.predicted, activation: entry.activation, threshold: entry.threshold, "share of the evidence": entry.share, window: entry.window.join(", "), method: `${entry.method} at ${entry.layer}`, time: entry.time, ...entry.metadata, entry: entry.id };
+  const facts = { feature: entry.feature, sample: entry.sample, source: entry.source, label: entry.label, predicted: entry.predicted, activation: entry.activation, threshold: entry.threshold, "share of the evidence": entry.share, window: entry.window.join(", "), place: entry.place ?? null, method: `${entry.method} at ${entry.layer}`, time: entry.time, ...entry.metadata, entry: entry.id };
   const list = make("dl", { className: "list" }, ...Object.entries(facts).filter(([, value]) => value !== null && value !== "").map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
   const why = make("a", { className: "button", href: `/why?${new URLSearchParams({ request: entry.sample })}` }, "Why this decision");
   const alike = make("button", { type: "button", onclick: () => similar(entry) }, "Similar entries (s)");

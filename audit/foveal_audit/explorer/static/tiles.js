@@ -20,7 +20,8 @@ export function picture(entry) {
 export function fill(list, entries) {
   list.replaceChildren(...entries.map((entry) => make("div", { role: "listitem", className: "tile" },
     make("a", { href: `/why?${new URLSearchParams({ request: entry.sample })}`, title: entry.sample }, picture(entry)),
-    make("span", { className: "soft" }, entry.distance === undefined ? `${entry.source} ${entry.activation?.toPrecision(3)}` : `distance ${entry.distance.toFixed(3)}`))));
+    make("span", { className: "soft" }, entry.distance === undefined ? `${entry.source} ${entry.activation?.toPrecision(3)}` : `distance ${entry.distance.toFixed(3)}`),
+    ...(entry.place ? [make("span", { className: "soft place" }, entry.place)] : []))));
 }
 
 export async function fillByIds(within = document) {

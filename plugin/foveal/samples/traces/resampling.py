@@ -41,6 +41,7 @@ def resample(trace: Tensor, old: float, new: float) -> Tensor:
     return phases.transpose(1, 2).reshape(len(trace), -1)[:, :steps].contiguous()
 
 
+@lru_cache(maxsize=64)  # asked several times of every map
 def _ratio(old: float, new: float) -> Fraction:
     return (Fraction(new) / Fraction(old)).limit_denominator(_LARGEST)
 

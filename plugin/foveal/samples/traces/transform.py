@@ -137,6 +137,10 @@ class TraceTransform:
             return (0, shape[0])
         return (0, max(1, math.ceil(shape[0] * self.size[0] / steps)))
 
+    def spacing(self, stated: tuple[float, ...]) -> tuple[float, ...]:
+        """Give the seconds per step: a trace that states none is taken to have the network's rate."""
+        return stated or (() if self.rate is None else (1 / self.rate,))
+
     def band(
         self,
         map: NDArray[Any],  # noqa: A002 - the design's word

@@ -95,6 +95,10 @@ class VolumeTransform:
         """Give the whole sample (z, y, x, C)."""
         return (0, 0, 0, *shape[:3])
 
+    def spacing(self, stated: tuple[float, ...]) -> tuple[float, ...]:
+        """Give what the file states, millimetres: windows count in its own voxels."""
+        return stated
+
     def band(
         self,
         map: NDArray[Any],  # noqa: A002, ARG002 - the design's word; there are no frequencies
