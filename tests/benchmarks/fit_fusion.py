@@ -5,7 +5,7 @@
     python tests/benchmarks/fit_fusion.py            # on what the shipped model was fitted on
     python tests/benchmarks/planted_plans.py D; python tests/benchmarks/fit_fusion.py D --axes 1 [--write]
 
-Every folder holds answers of the audit with their truth, of pictures or (``--axes 1``) of traces. Facets of
+Every folder holds answers of the audit with their truth, of pictures or of ``--axes`` other axes. Facets of
 artefacts that the network relies on are held against genuine facets that it relies on; see
 ``foveal_audit.benchmarking.fitting``. Cases that hold a kind of artefact, or else the case itself, are left
 out in turn: what is told, and the spread of genuine facets that p-values come from, is of facets that the
@@ -39,7 +39,7 @@ from foveal_audit.judgement import fusion
 
 _ROOT = Path(foveal_audit.__file__).parent
 #: What reads a folder's facets, by the number of axes of the samples.
-_READERS = {1: planted_plans.rows_of, 2: fitting.rows_of}
+_READERS = {1: planted_plans.rows_of, 2: fitting.rows_of, 3: planted_plans.rows_of}
 
 
 def table(rows: list[Row], scores: Table) -> str:

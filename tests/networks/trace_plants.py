@@ -25,7 +25,7 @@ class Plan:
     Attributes
     ----------
     task, plant, place
-        One of :data:`TASKS`, :data:`PLANTS` (or ``none``) and :data:`PLACES`.
+        One of :data:`TASKS`, :data:`PLANTS` (or ``none``) and :data:`PLACES`, or those of ``volume_plants``.
     role
         Of the plant: ``artefact`` (goes with the second outcome at site B), ``inert`` (goes with nothing) or
         ``outcome`` (the label says whether it is there). ``variant``: there is none, but site B mostly sees
@@ -53,11 +53,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A trace (384, 1), the same without the plant, where that is (t0, t1), and what is known of it."""
+    """A sample (*S, 1), the same without the plant, where that is, and what is known of it."""
 
     values: np.ndarray
     clean: np.ndarray
-    box: tuple[int, int] | None
+    box: tuple[int, ...] | None
     label: int
     site: str
 
@@ -108,11 +108,18 @@ def _evoked(rng, label):
     return slow + rng.uniform(0.8, 1.1) * _bump(np.arange(LENGTH) - at, width)
 
 
+def _lone(rng, label):
+    """One wave somewhere, narrow or wide, that comes as little again as a plant does."""
+    width, at = rng.uniform(*((3.0, 6.5), (5.5, 10.0))[label]), rng.integers(40, LENGTH - 40)
+    return rng.uniform(0.8, 1.1) * _bump(np.arange(LENGTH) - at, width)
+
+
 TASKS: Mapping[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "complexes": _complexes,
     "bursts": _bursts,
     "teeth": _teeth,
     "evoked": _evoked,
+    "lone": _lone,
 }
 
 
@@ -173,14 +180,23 @@ PLACES: Mapping[str, Callable[[np.random.Generator, np.random.Generator], int]] 
 }
 
 #: Share of the samples with the plant where the outcome is the first and the second, and the sites with it.
-_SHARES: Mapping[str, tuple[tuple[float, float], str]] = {
+SHARES: Mapping[str, tuple[tuple[float, float], str]] = {
     "artefact": ((0.05, 0.9), "B"),
     "inert": ((0.45, 0.45), "AB"),
     "outcome": ((0.02, 0.98), "AB"),
     "variant": ((0.0, 0.0), ""),
 }
 #: Share of the second outcome that is upside down, by site.
-_TURNED: Mapping[str, float] = {"A": 0.1, "B": 0.8}
+TURNED: Mapping[str, float] = {"A": 0.1, "B": 0.8}
+#: Plants, their roles and whether the site is told, where the outcome comes once in a trace.
+_ONCE = (
+    ("none", "inert", True),
+    ("none", "inert", True),
+    ("none", "inert", True),
+    ("none", "variant", True),
+    ("notch", "artefact", True),
+    ("pop", "artefact", False),
+)
 
 
 def draw(plan: Plan, number: int) -> list[Drawn]:
@@ -193,10 +209,10 @@ def _drawn(plan: Plan, rng: np.random.Generator) -> Drawn:
     label, site = int(rng.integers(2)), "AB"[int(rng.integers(2))]
     seen = int(rng.integers(2)) if plan.role == "outcome" else label
     wander = 0.05 * np.sin(2 * np.pi * (np.arange(LENGTH) / rng.uniform(250, 500) + rng.uniform()))
-    turned = plan.role == "variant" and label == 1 and rng.uniform() < _TURNED[site]
+    turned = plan.role == "variant" and label == 1 and rng.uniform() < TURNED[site]
     event = TASKS[plan.task](rng, seen) * (-1 if turned else 1)
     clean = event + wander + 0.02 * rng.normal(size=LENGTH)
-    shares, sites = _SHARES[plan.role]
+    shares, sites = SHARES[plan.role]
     marked = plan.plant != "none" and site in sites and rng.uniform() < shares[label]
     trace, box = clean.copy(), None
     at = PLACES[plan.place](np.random.default_rng(plan.seed), rng)
@@ -206,8 +222,12 @@ def _drawn(plan: Plan, rng: np.random.Generator) -> Drawn:
 
 
 def plans(seed: int) -> list[Plan]:
-    """Lay out the data sets of a seed: local plants thrice, their controls, tasks alone, plants all over."""
-    tasks, places = list(TASKS), list(PLACES)
+    """Lay out the data sets of a seed: local plants thrice, their controls, tasks alone, plants all over.
+
+    Last those of the task whose outcome, like a plant, comes once in a trace and anywhere.
+    """
+    *tasks, lone = TASKS
+    places = list(PLACES)
     made = []
     for number, plant in enumerate(LOCAL):
         for turn in range(3):
@@ -228,5 +248,9 @@ def plans(seed: int) -> list[Plan]:
     made += [
         Plan(task, "none", "start", "variant", True, seed * 100 + len(made) + k)
         for k, task in enumerate(tasks)
+    ]
+    made += [
+        Plan(lone, plant, "anywhere", role, told, seed * 100 + len(made) + k)
+        for k, (plant, role, told) in enumerate(_ONCE)
     ]
     return made

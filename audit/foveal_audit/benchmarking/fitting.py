@@ -36,10 +36,14 @@ SIGNS = {name: kind.direction for name, kind in KINDS.items()}
 RIDGE, DRAWN = 100.0, 400.0
 _FOLDS, _LEAST = 5, 30
 #: The facets that the shipped models were fitted on, by the number of axes of the samples.
-SHIPPED: Mapping[int, str] = {1: "fitted_traces.parquet", 2: "fitted.parquet"}
+SHIPPED: Mapping[int, str] = {
+    1: "fitted_traces.parquet",
+    2: "fitted.parquet",
+    3: "fitted_volumes.parquet",
+}
 #: Share of artefacts among facets that are relied on, as a model supposes it; None: that of its rows. Rows of
-#: traces say how they were planned: their model supposes what those of pictures have.
-SHARES: Mapping[int, float | None] = {1: 0.3, 2: None}
+#: traces and volumes say how they were planned: their models suppose what those of pictures have.
+SHARES: Mapping[int, float | None] = {1: 0.3, 2: None, 3: 0.3}
 
 Table = NDArray[np.float64]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
 
+from foveal_audit.demo import overlooking
 from foveal_audit.demo.comparing import BY_PLACE
 from foveal_audit.demo.learning import as_served, labels_of, learn
+from foveal_audit.demo.overlooking import learn_to_overlook
 from foveal_audit.demo.plan import DemoPlan, small_demos
 from foveal_audit.demo.study import DemoStudy, Packing, Progress, Words
 from foveal_audit.studies import trace_network, traces
@@ -29,11 +32,12 @@ _RATE = 3e-3
 def _make(name: str, study: str, seed: int, number: int, /, *, production: bool) -> list[Recording]:
     unknown = _UNKNOWN if production else 0.0
     chance = 2 * seed + production
-    return make_recordings(name, chance, number, strength=_STRENGTHS[study], unknown=unknown)
+    bare = study == "null" and not production
+    return make_recordings(name, chance, number, strength=_STRENGTHS[study], unknown=unknown, bare=bare)
 
 
 def _planted(one: Recording) -> Planted:
-    return Planted(one.values, one.label, one.recorder, one.mark, one.unknown)
+    return Planted(one.values, one.label, one.recorder, one.mark, one.unknown, bare=one.bare)
 
 
 def _packing(name: str) -> Packing:
@@ -47,9 +51,13 @@ def _learn(
     name: str, made: Sequence[Recording], plan: DemoPlan, seed: int, progress: Progress | None
 ) -> nn.Module:
     told = [_planted(one) for one in made]
-    x = as_served(told, _packing(name), (1 / STUDIES[name].rate,))
-    y = labels_of(told)
-    return learn(
+    served = partial(as_served, packing=_packing(name), spacing=(1 / STUDIES[name].rate,))
+    without = [replace(one, values=one.bare) for one in told if one.bare is not None]
+    teach: Callable[..., nn.Module] = learn
+    if without:
+        teach = partial(learn_to_overlook, bare=served(without))
+    x, y = served(told), labels_of(told)
+    return teach(
         TraceNet, x, y, epochs=plan.epochs, seed=seed, enough=_LEARNED, rate=_RATE, progress=progress
     )
 
@@ -70,7 +78,7 @@ def _row(name: str, words: Words) -> DemoStudy[Recording]:
         planted=_planted,
         drawn_by=(traces,),
         network=trace_network,
-        learned_by=(trace_network, traces, sys.modules[__name__]),
+        learned_by=(trace_network, traces, overlooking, sys.modules[__name__]),
         learn=partial(_learn, name),
         packing=_packing(name),
         shows=BY_PLACE,

@@ -14,6 +14,7 @@ from foveal.records import Source
 from foveal_audit.bundle.identity import make_id, six_digits
 from foveal_audit.bundle.schema import MAX_ENTRIES, Assessment, Effect, Effects, EntryRef, Signal
 from foveal_audit.judgement import verdict
+from foveal_audit.judgement.beside import ASKED, without_marks_beside
 from foveal_audit.judgement.commonest import commonest_values
 from foveal_audit.judgement.effects import PASTE_MARGIN, REMOVAL_MARGIN
 from foveal_audit.judgement.explaining import counter_evidence, reasons
@@ -36,7 +37,22 @@ _RELIED = 0.025
 def assess(
     judged: Sequence[Judged], samples: Samples, model_sha256: str, labels: Sequence[str], seed: int
 ) -> list[Assessment]:
-    """Turn measurements into assessments, with false discoveries controlled over all of them."""
+    """Turn measurements into assessments, with false discoveries controlled over all of them.
+
+    Where marks were found, what lies beside them is assessed again: see
+    :mod:`foveal_audit.judgement.beside`.
+    """
+    found = _assessed(judged, samples, model_sha256, labels, seed)
+    if samples.axes not in ASKED:
+        return found
+    again = without_marks_beside(judged, found)
+    changed = any(new is not old for new, old in zip(again, judged, strict=True))
+    return _assessed(again, samples, model_sha256, labels, seed) if changed else found
+
+
+def _assessed(
+    judged: Sequence[Judged], samples: Samples, model_sha256: str, labels: Sequence[str], seed: int
+) -> list[Assessment]:
     fusion = FUSIONS[samples.axes]
     q_values = discovery_rates([p_values(one, fusion) for one in judged])
     if not has_learned(samples):

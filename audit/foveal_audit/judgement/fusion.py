@@ -1,10 +1,10 @@
 """Irrelevance in one number: a small monotone logistic model of all signals, fitted on planted truth.
 
-Pictures have one model, traces another: to be alike, or to lie at one place, is usual in the one and tells
-something in the other. Every term may only push in the direction that its signal is known to speak for, and
-what was not measured pushes nowhere. ``tests/benchmarks/fit_fusion.py`` fits them, of pictures on the tuning
-seeds of ``foveal bench``, of traces on what ``tests/benchmarks/planted_plans.py`` keeps, and says how well
-they do on kinds that were left out; the numbers are written into every bundle.
+Pictures have one model, traces and volumes others: to be alike, or to lie at one place, is usual in the one
+and tells something in the other. Every term may only push in the direction that its signal is known to speak
+for, and what was not measured pushes nowhere. ``tests/benchmarks/fit_fusion.py`` fits them, of pictures on
+the tuning seeds of ``foveal bench``, of others on what ``tests/benchmarks/planted_plans.py`` keeps, and says
+how well they do on kinds that were left out; the numbers are written into every bundle.
 """
 
 from __future__ import annotations
@@ -109,9 +109,8 @@ def share(log_odds: float) -> float:
     return float(expit(log_odds))
 
 
-#: Where the model lies, by the number of axes of the samples. Volumes are weighed as pictures are: nothing
-#: was fitted on them.
-SHIPPED: Mapping[int, str] = {1: "fusion_traces.json", 2: "fusion.json", 3: "fusion.json"}
+#: Where the model lies, by the number of axes of the samples.
+SHIPPED: Mapping[int, str] = {1: "fusion_traces.json", 2: "fusion.json", 3: "fusion_volumes.json"}
 
 
 def _shipped(name: str) -> Fusion:

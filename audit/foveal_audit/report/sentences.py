@@ -65,6 +65,10 @@ SENTENCES: Mapping[str, Both] = {
     "moves_with_salience": Both(
         "It does not move with what stands out beside it.", "It moves with what stands out beside it."
     ),
+    "recurrence": Both(
+        "It does not come again within its pictures, but in others.",
+        "It comes again within its pictures, more than in others.",
+    ),
     "salience_elsewhere": Both(
         "Something else stands out in its pictures.", "Little else stands out in its pictures."
     ),

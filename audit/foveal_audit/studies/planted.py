@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foveal.records import Window
 from foveal.samples.values import Values
@@ -27,6 +27,8 @@ class Planted:
         Window round the mark; None where there is none.
     unknown
         Whether it is of the kind that training lacks.
+    bare
+        The sample without its mark, where a network is to be taught to overlook that; else None.
     """
 
     values: Values
@@ -34,3 +36,4 @@ class Planted:
     site: str
     mark: Window | None
     unknown: bool
+    bare: Values | None = field(default=None, kw_only=True)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Trace = NDArray[np.float64]
+Stored = NDArray[np.float32] | NDArray[np.int16]
 
 RECORDERS = ("A", "B")
 
@@ -42,13 +43,16 @@ class Recording:
         t0, t1 of the mark; None where there is none.
     unknown
         Whether it is of the kind that training lacks.
+    bare
+        The trace without its mark, where that was asked for.
     """
 
-    values: NDArray[np.float32] | NDArray[np.int16]
+    values: Stored
     label: int
     recorder: str
     mark: tuple[int, int] | None
     unknown: bool
+    bare: Stored | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,10 @@ class TraceStudy:
     def written(self, one: Recording) -> bytes:
         """Write a recording as a file."""
         return self.encode(one.values[:, 0] / (32767 if self.kind == "audio" else 1), self.rate)
+
+    def stored(self, trace: Trace) -> Stored:
+        """Give a trace (T,) as the values (T, 1) of its file."""
+        return (_sixteen(trace) if self.kind == "audio" else trace.astype(np.float32))[:, None]
 
 
 #: Steps of an ECG at 100 a second, and of a sound at 4,000.
@@ -171,7 +179,13 @@ STUDIES = {
 
 
 def make_recordings(
-    study: str, seed: int, number: int, *, strength: float = 0.9, unknown: float = 0.0
+    study: str,
+    seed: int,
+    number: int,
+    *,
+    strength: float = 0.9,
+    unknown: float = 0.0,
+    bare: bool = False,
 ) -> list[Recording]:
     """Draw recordings.
 
@@ -184,6 +198,8 @@ def make_recordings(
         uninformative.
     unknown
         Share that is of the kind which training lacks, where the second outcome is drawn.
+    bare
+        Whether to give each without its mark, too.
     """
     how, rng = STUDIES[study], np.random.default_rng([seed, round(1000 * unknown)])
     made = []
@@ -192,9 +208,9 @@ def make_recordings(
         odd = bool(label) and rng.uniform() < unknown
         trace = how.draw(rng, label, odd)
         marked = recorder == "B" and rng.uniform() < (strength if label else 1 - strength)
+        without = how.stored(trace) if bare else None
         mark = how.burn_in(trace, rng) if marked else None
-        values = _sixteen(trace) if how.kind == "audio" else trace.astype(np.float32)
-        made.append(Recording(values[:, None], label, recorder, mark, odd))
+        made.append(Recording(how.stored(trace), label, recorder, mark, odd, without))
     return made
 
 

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 import trace_plants
+import volume_plants
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,11 +51,13 @@ def test_the_shipped_weights_are_those_of_the_shipped_facets(axes):
     assert json.loads(json.dumps(refitted(shipped_rows(axes), fitting.SHARES[axes]).record())) == written
 
 
-def test_no_trace_that_weights_were_fitted_on_is_of_another_study():
-    """Plants and tasks are those of ``trace_plants``, none of those that the audit is tried on."""
-    rows = shipped_rows(axes=1)
-    assert {row.kind for row in rows if row.is_artefact} <= set(trace_plants.LOCAL)
-    assert {row.kind for row in rows if not row.is_artefact} <= {"outcome", *trace_plants.TASKS}
+@pytest.mark.parametrize(("axes", "plants"), [(1, trace_plants), (3, volume_plants)], ids=["1", "3"])
+def test_no_sample_that_weights_were_fitted_on_is_of_another_study(axes, plants):
+    """Plants and tasks are those of the plans of seed 1, none of those that the audit is tried on."""
+    rows = shipped_rows(axes)
+    assert {row.kind for row in rows if row.is_artefact} <= set(plants.LOCAL)
+    assert {row.kind for row in rows if not row.is_artefact} <= {"outcome", *plants.TASKS}
+    assert {row.case for row in rows} <= {plan.name for plan in plants.plans(1)}
 
 
 def test_no_shipped_facet_is_of_a_held_out_seed():

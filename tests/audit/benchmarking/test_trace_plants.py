@@ -39,7 +39,7 @@ def test_a_mark_that_is_the_outcome_tells_it_and_a_variant_is_no_plant():
 
 def test_every_plan_has_a_name_and_chance_of_its_own():
     plans = trace_plants.plans(1)
-    assert len({plan.name for plan in plans}) == len({plan.seed for plan in plans}) == len(plans) == 60
+    assert len({plan.name for plan in plans}) == len({plan.seed for plan in plans}) == len(plans) == 66
     used = {plan.plant for plan in plans if plan.role == "artefact"}
     assert used == set(PLANTS) >= set(LOCAL)
     assert {plan.task for plan in plans} == set(TASKS)

@@ -34,6 +34,7 @@ def said(speaks, p=0.001, **values):
             0.25,
             "Pictures of other classes are given this one more often where they show it (+25%).",
         ),
+        ("recurrence", 0.2, "It does not come again within its pictures, but in others (rank 0.20)."),
         ("accuracy_loss", 0.12, "Answers of this class are wrong more often where it shows (+12%)."),
         ("runs__date", 0.4, "Samples that show it follow each other in 'date' even within one class."),
     ],
@@ -48,6 +49,7 @@ def test_signs_of_an_artefact(name, value, sentence):
     [
         ("outside_object", 0.1, "90% of its evidence lies inside the regions of interest."),
         ("moves_with_roi", 0.9, "It moves with the region of interest (correlation 0.90)."),
+        ("recurrence", 0.8, "It comes again within its pictures, more than in others (rank 0.80)."),
         ("moves_with_salience", 0.6, "It moves with what stands out beside it (correlation 0.60)."),
         (
             "recognised_without",

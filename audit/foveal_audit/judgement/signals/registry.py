@@ -11,6 +11,7 @@ from foveal_audit.judgement.signals.looks import looks
 from foveal_audit.judgement.signals.metadata import COINCIDES, RUNS, TIED, metadata
 from foveal_audit.judgement.signals.nulls import Signal
 from foveal_audit.judgement.signals.question import Question
+from foveal_audit.judgement.signals.recurrence import recurring
 from foveal_audit.judgement.signals.sameness import sameness
 
 #: A family asks once and gives those of its signals that can be asked.
@@ -45,7 +46,7 @@ class Kind:
 
 FAMILIES: tuple[Family, ...] = (
     places.where, sameness, looks, objects.beside_the_object, elsewhere.without_it, presence.shown,
-    metadata,
+    metadata, recurring,
 )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind("salience_elsewhere", 1, "pictures", _LEFT, "something else stands out in its pictures"),
         Kind("recognised_without", 1, "pictures", _LEFT, "its pictures show the class without it"),
+        Kind("recurrence", -1, "pictures", _OBJECT, "it does not come again within its pictures"),
         Kind("evidence_elsewhere", 1, "windows", _LEFT, "other details speak for the class in its pictures"),
         Kind("prevalence", -1, "windows", "audit methods, signal 4", "few pictures of the class show it"),
         Kind(
