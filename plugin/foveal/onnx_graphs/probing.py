@@ -75,7 +75,8 @@ def probe(graph: Graph, sample_shape: Sequence[int] | None = None) -> Probe:
     shapes[graph.input.name] = from_probes((sizes[0], *shape), (sizes[1], *shape))
     values = {name: first for name, first in runs[0][1].items() if np.array_equal(first, runs[-1][1][name])}
     counting = frozenset(name for name in runs[0][1] if all(_counts(run[1][name]) for run in runs))
-    return Probe(shapes, _dtypes(session, graph, dtype), values, counting, shape, batch is None)
+    dtypes = dict.fromkeys(graph.producers, _SEQUENCE) | _dtypes(session, graph, dtype)
+    return Probe(shapes, dtypes, values, counting, shape, batch is None)
 
 
 def sample_shape_of(
@@ -154,18 +155,40 @@ def _sampled(graph: Graph) -> set[str]:
     return found
 
 
+#: What may give sequences of tensors, which have no shape.
+_OF_SEQUENCES = frozenset(
+    ["If", "Loop", "SequenceMap", "SequenceInsert", "SequenceErase", "SequenceConstruct", "SequenceEmpty"]
+) | {"SplitToSequence"}
+#: Their numbers may matter: what leads through them needs a rule.
+_SEQUENCE = "float sequence"
+
+
 def _session(graph: Graph) -> tuple[onnxruntime.InferenceSession, list[str]]:
     """Let every tensor be asked for, and every tensor's shape."""
-    model = ModelProto()
-    model.CopyFrom(graph.model)
-    names = list(graph.producers)
-    model.graph.node.extend(helper.make_node("Shape", [name], [_ASKED + name]) for name in names)
-    del model.graph.output[:]
-    model.graph.output.extend(ValueInfoProto(name=name) for one in names for name in (one, _ASKED + one))
     try:
+        names = _tensors(graph)
+        model = _asking(graph, [name for one in names for name in (one, _ASKED + one)])
+        model.graph.node.extend(helper.make_node("Shape", [name], [_ASKED + name]) for name in names)
         return open_session(model, optimised=False), names
     except FAULTS as error:
         raise _not_running(error) from error
+
+
+def _tensors(graph: Graph) -> list[str]:
+    """Name what nodes give, less sequences of tensors."""
+    names = list(graph.producers)
+    if not any(node.operator in _OF_SEQUENCES for node in graph.nodes):
+        return names
+    session = open_session(_asking(graph, names), optimised=False)
+    return [one.name for one in session.get_outputs() if one.type.startswith("tensor(")]
+
+
+def _asking(graph: Graph, names: Sequence[str]) -> ModelProto:
+    model = ModelProto()
+    model.CopyFrom(graph.model)
+    del model.graph.output[:]
+    model.graph.output.extend(ValueInfoProto(name=name) for name in names)
+    return model
 
 
 def _run(

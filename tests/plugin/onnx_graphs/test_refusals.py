@@ -315,3 +315,16 @@ def test_places_that_the_sample_says():
     assert "through node 'rows' (Gather): its input 'pair' changes from sample to sample. " in refused(
         model, layer="a"
     )
+
+
+def test_sequences_before_the_layer_do_not_matter_and_behind_it_are_named():
+    model = network(
+        helper.make_node("SequenceConstruct", ["a", "a"], ["q"], "row"),
+        helper.make_node("SequenceAt", ["q", "one"], ["s"], "pick"),
+        helper.make_node("Add", ["a", "s"], ["b"], "sum"),
+    )
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1, np.int64), "one"))
+    made, description = audited(model)
+    assert description.layer == "b"
+    assert checked(model, made, description).differences < 1e-3
+    assert refused(model, layer="a").startswith("There is no way back through node 'pick' (SequenceAt): ")
