@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from foveal.archives import AuditedModel
 from foveal.crops import cut
 from foveal.samples.values import Values
-from foveal_audit.bench import reader_of, usual_spacing
+from foveal_audit.bench import Spaced, reader_of, usual_spacing
 from foveal_audit.gaps.embedding import CropEmbedder
 from foveal_audit.gaps.harmless import harmless_copy
 from foveal_audit.gaps.spaces import Floats, Space, standardised
@@ -133,7 +133,8 @@ class _Scene:
 def _window_spaces(scene: _Scene) -> Iterator[Space | None]:
     source = scene.source
     windows, samples = source.windows, source.samples
-    crops = [windows.crop(row) for row in range(len(windows))]
+    spacings = [samples.spacing(owner) or () for owner in windows.owner.tolist()]
+    crops = [Spaced.of(windows.crop(row), spacing) for row, spacing in enumerate(spacings)]
     shapes = [samples.shapes[owner] for owner in windows.owner]
     embed = scene.embedder(crops[0], shapes[0])
     rows = np.flatnonzero(np.isin(windows.owner, source.copied))

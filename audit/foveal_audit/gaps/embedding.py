@@ -27,7 +27,9 @@ class CropEmbedder:
     """Describe crops by what the convolutional part of a model makes of them.
 
     The crop runs through the network as it is, at the scale that samples have there; what follows the
-    convolutions (which may demand a whole sample) is not needed and may fail.
+    convolutions (which may demand a whole sample) is not needed and may fail. To a network that demands one
+    from the start crops are shown continued to a sample's sides. A network without any layer on a grid, as
+    far as it can be looked into, describes all crops alike.
 
     Parameters
     ----------
@@ -47,8 +49,10 @@ class CropEmbedder:
     ) -> None:
         self._model, self._spacing = model, spacing
         known = self._tensor(*example)[None]
-        self._sides = known.shape[2:]
-        self.layers = _last_layers(model.module, known)
+        self.layers, self._sides = _last_layers(model.module, known), known.shape[2:]
+        whole = None if self.layers else model.transform.blank()
+        if whole is not None:
+            self.layers, self._sides = _last_layers(model.module, whole), whole.shape[2:]
 
     def __call__(self, crops: Sequence[Values], shapes: Sequence[Sequence[float]]) -> NDArray[np.float32]:
         """Describe crops (*s, C) of samples of the given shapes, float32 (n, D)."""
@@ -63,6 +67,8 @@ class CropEmbedder:
 
     def _pooled(self, batch: Tensor) -> NDArray[np.float32]:
         """Give the layers' means (n, D); what is too small for that is continued to the example's sides."""
+        if not self.layers:
+            return np.zeros((len(batch), 1), dtype=np.float32)
         outputs = dict(_run(self._model.module, batch))
         if not outputs.keys() >= set(self.layers):
             outputs = dict(_run(self._model.module, _continued(batch, self._sides)))
@@ -128,11 +134,15 @@ def _run(module: nn.Module, batch: Tensor) -> list[tuple[str, Tensor]]:
 
 
 def _last_layers(module: nn.Module, batch: Tensor) -> list[str]:
-    """Name the last layer at each of the last three resolutions that still have a grid."""
+    """Name the last layer at each of the last three resolutions that still have a grid.
+
+    What grows with the sample along its second axis has positions there, as tokens have, and no channels.
+    """
     last: dict[tuple[int, ...], str] = {}
+    larger = dict(_run(module, _continued(batch, [2 * side for side in batch.shape[2:]])))
     for name, output in _run(module, batch):
         grid = tuple(output.shape[2:])
-        if min(grid) > 1:
+        if min(grid) > 1 and larger.get(name, output).shape[1] == output.shape[1]:
             last.pop(grid, None)
             last[grid] = name
     return list(last.values())[-_RESOLUTIONS:]

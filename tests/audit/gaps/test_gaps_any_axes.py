@@ -11,6 +11,7 @@ from torch import nn
 from foveal.archives import AuditedModel
 from foveal.config import FovealConfig
 from foveal.samples.traces.transform import TraceTransform
+from foveal.samples.transform import ImageTransform
 from foveal.samples.volumes.transform import VolumeTransform
 from foveal_audit.bench import Spaced
 from foveal_audit.gaps.description import describe_spaces, intensities, source_of
@@ -175,3 +176,47 @@ def test_a_crop_too_short_for_the_network_is_continued_to_the_length_of_the_exam
     described = embed([short, continued], [(500, 1)] * 2)
     np.testing.assert_array_equal(described[0], described[1])
     assert described[0].any()
+
+
+class Tokens(nn.Module):
+    """A convolution whose output goes through layers that have the channels last."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.norm, self.linear = nn.Conv2d(1, 6, 3, padding=1), nn.LayerNorm(6), nn.Linear(6, 6)
+
+    def forward(self, x):
+        return self.linear(self.norm(self.conv(x).movedim(1, -1))).mean((1, 2))
+
+
+def test_layers_with_their_channels_last_are_left_out():
+    """Their second axis is a side of the crop: crops of several sizes would have descriptions of several."""
+    rng = np.random.default_rng(3)
+    crops = [rng.integers(0, 255, (side, side, 1), dtype=np.uint8) for side in (21, 33, 21)]
+    embed = CropEmbedder(model(Tokens(), ImageTransform(channels=1)), (crops[0], (64, 64, 1)))
+    assert embed.layers == ["conv"]
+    assert embed(crops, [(64, 64, 1)] * 3).shape == (3, 6)
+
+
+class Whole(nn.Module):
+    """A network that fails at its first layer unless it gets a whole sample."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(1, 3, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(x + torch.zeros(20, 24)).mean((2, 3))
+
+
+def test_a_network_of_whole_samples_sees_crops_continued_to_one():
+    crop = np.random.default_rng(4).integers(0, 255, (7, 9, 1), dtype=np.uint8)
+    whole = np.pad(crop, ((0, 13), (0, 15), (0, 0)), mode="edge")
+    embed = CropEmbedder(model(Whole(), ImageTransform(size=(20, 24), channels=1)), (crop, (20, 24, 1)))
+    assert embed.layers == ["conv"]
+    described = embed([crop, whole], [(20, 24, 1)] * 2)
+    np.testing.assert_array_equal(described[0], described[1])
+    nowhere = CropEmbedder(model(Whole(), ImageTransform(channels=1)), (crop, (20, 24, 1)))
+    assert nowhere([crop, crop], [(20, 24, 1)] * 2).tolist() == [[0.0], [0.0]]
