@@ -40,7 +40,7 @@ class ScanNet(nn.Module):
 """
 USAGE, ENVIRONMENT = 2, 3
 CLOSED = "http://127.0.0.1:9"
-FORMATS = "Give a whole file of one of these formats: PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM."
+FORMATS = "Give a whole file of one of these formats: PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM, npy, DICOM."
 SIZE = "Pass the size that the model takes as --size H,W to `foveal pack`."
 CHANNELS = "Convert the sample, or pass the model's own --channels to `foveal pack`."
 NO_MLFLOW = f"MLflow at {CLOSED} does not answer. Start it, or set MLFLOW_TRACKING_URI to one that runs."

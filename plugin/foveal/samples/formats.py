@@ -50,7 +50,7 @@ def decode_as(data: bytes, name: str, formats: Sequence[Format], what: str) -> D
             return one.decode(data, name)
     raise UsageError(
         f"Sample {name!r} cannot be read as {what}: unknown or damaged format",
-        "Give a whole file of one of these formats: " + ", ".join(one.name for one in formats),
+        "Give a whole file of one of these formats: " + ", ".join(names_of(formats)),
     )
 
 
@@ -64,9 +64,15 @@ def offline_by(formats: Sequence[Format]) -> Callable[[bytes], str]:
     return offline
 
 
+#: Decoders quote in their errors what they find in a file, which may name a person.
+_QUOTED = re.compile(r"(?<!\w)(['\"]).*\1(?!\w)", re.DOTALL)
+
+
 @contextmanager
 def reading(name: str, what: str, extra: str = "") -> Iterator[None]:
     """Turn whatever a decoder raises on foreign bytes into one line that names the sample.
+
+    Nothing that the decoder quotes is in it.
 
     Parameters
     ----------
@@ -90,7 +96,8 @@ def reading(name: str, what: str, extra: str = "") -> Iterator[None]:
         ) from None
     except Exception as error:  # noqa: BLE001 - decoders fail in many ways on foreign bytes; all mean one thing
         # What a decoder calls its own objects, and what it advises programmers to do, helps nobody here.
-        said = re.sub(r"<[^<>]* object at [^<>]*>", "it", str(error)).partition(";")[0]
+        told = _QUOTED.sub("a text of the file", str(error))
+        said = re.sub(r"<[^<>]* object at [^<>]*>", "it", told).partition(";")[0]
         reason = " ".join(said.split())[:120].rstrip(".") or type(error).__name__
         raise UsageError(
             f"Sample {name!r} cannot be read as {what}: {reason}", "Give a whole file of that format"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -45,7 +46,7 @@ _EIGHT_BIT = {
 _INTEGER = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
-def decode_image(data: bytes, name: str) -> Pixels:
+def decode_image(data: bytes, name: str, also: Sequence[str] = ()) -> Pixels:
     """Decode the first frame of an image.
 
     Pixels are taken as they are stored: an EXIF orientation is *not* applied, because neither TorchServe's
@@ -57,6 +58,8 @@ def decode_image(data: bytes, name: str) -> Pixels:
         The bytes of the file or of the request.
     name
         What to call the sample in an error.
+    also
+        What an error is to name beside :data:`FORMATS`, as others read it.
 
     Returns
     -------
@@ -79,7 +82,8 @@ def decode_image(data: bytes, name: str) -> Pixels:
         raise _too_large(name) from None
     except Exception as error:  # noqa: BLE001 - decoders fail in many ways on foreign bytes; all mean one thing
         raise UsageError(
-            f"Sample {name!r} cannot be read as an image: {_reason(error)}", _FORMATS_MEND
+            f"Sample {name!r} cannot be read as an image: {_reason(error)}",
+            "Give a whole file of one of these formats: " + ", ".join((*FORMATS, *also)),
         ) from None
     if pixels is None:
         raise UsageError(
@@ -114,9 +118,6 @@ def encode_png(pixels: Pixels) -> bytes:
     # Level 1 costs a third of the default's time and a few per cent of size: this runs while a request waits.
     Image.fromarray(np.ascontiguousarray(plane)).save(out, "PNG", compress_level=1)
     return out.getvalue()
-
-
-_FORMATS_MEND = "Give a whole file of one of these formats: " + ", ".join(FORMATS)
 
 
 def _check_size(image: Image.Image, name: str) -> None:

@@ -30,7 +30,7 @@ def as_sent(data: bytes, values: Values) -> bytes:
 
 
 def _by_pillow(data: bytes, name: str) -> Decoded:
-    return Decoded(decode_image(data, name))
+    return Decoded(decode_image(data, name, also=("npy", "DICOM")))
 
 
 def _array(data: bytes, name: str) -> Decoded:

@@ -166,7 +166,7 @@ def test_the_public_call_gives_the_same_map(folder):
             ["blob_model.py"],
             (
                 "Sample 'blob_model.py' cannot be read as an image: unknown or damaged format. "
-                "Give a whole file of one of these formats: PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM."
+                "Give a whole file of one of these formats: PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM, npy, DICOM."
             ),
         ),
         (["scan.png", "--layer", "conv"], "Unknown layer 'conv'. Did you mean 'conv2' or 'conv1'."),

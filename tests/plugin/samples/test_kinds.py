@@ -128,7 +128,7 @@ def test_formats_are_told_by_content():
         decode_as(b"xyz", "s", formats, "a thing")
     assert str(caught.value) == (
         "Sample 's' cannot be read as a thing: unknown or damaged format. "
-        "Give a whole file of one of these formats: A, B."
+        "Give a whole file of one of these formats: A, B (not while serving)."
     )
     offline = offline_by(formats)
     assert [offline(data) for data in (b"a", b"b", b"c")] == ["", "B", ""]
@@ -139,6 +139,12 @@ def test_what_decoders_raise_becomes_one_line():
         raise RuntimeError("Error opening <_io.BytesIO object at 0x7f>:\n no header; use f(x)")
     assert str(caught.value) == (
         "Sample 's' cannot be read as WAV: Error opening it: no header. Give a whole file of that format."
+    )
+    with pytest.raises(UsageError) as caught, reading("s", "WAV"):
+        raise ValueError("no 'PLANTED' or \"O'PLANTED\" can't be at 3")
+    assert str(caught.value) == (
+        "Sample 's' cannot be read as WAV: no a text of the file or a text of the file can't be at 3. "
+        "Give a whole file of that format."
     )
     with pytest.raises(EnvironmentFault) as fault, reading("s", "WAV", "signals"):
         raise ModuleNotFoundError("no", name="soundfile")

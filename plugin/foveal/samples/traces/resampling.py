@@ -14,10 +14,33 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
+from foveal.errors import UsageError
+from foveal.samples.traces.sounds import check_length
+
 #: Zero crossings of the sinc on either side, and the share of the band that is kept.
 _CROSSINGS, _KEPT = 16, 0.95
 #: Rates are related by a fraction of whole numbers up to this one.
 _LARGEST = 1000
+#: Rates whose filter has more values than this are refused: it is the rates' fraction that makes it large.
+_MOST_WEIGHTS = 2**23
+
+
+def check_rates(shape: tuple[int, ...], old: float, new: float, name: str) -> None:
+    """Refuse, before memory is taken, rates that a trace (C, T) cannot be brought from and to.
+
+    Raises
+    ------
+    UsageError
+        If one rate is more than a thousand times the other or no small fraction relates them, or if the trace
+        would be too long at its new rate; names the sample.
+    """
+    if not 1 / _LARGEST <= new / old <= _LARGEST or _weights(old, new) > _MOST_WEIGHTS:
+        raise UsageError(
+            f"Sample {name!r} has {old:g} steps a second, the model takes {new:g}",
+            "Correct the rate that the sample states, or send it at the model's",
+        )
+    if old != new:
+        check_length(shape[0] * resampled_length(shape[1], old, new), name)
 
 
 def resampled_length(steps: int, old: float, new: float) -> int:
@@ -46,11 +69,23 @@ def _ratio(old: float, new: float) -> Fraction:
     return (Fraction(new) / Fraction(old)).limit_denominator(_LARGEST)
 
 
-@lru_cache(maxsize=16)
+def _weights(old: float, new: float) -> int:
+    """Count the values of the filter between two rates."""
+    ratio = _ratio(old, new)
+    _, reach = _band(ratio.numerator, ratio.denominator)
+    return ratio.numerator * (2 * reach + ratio.denominator)
+
+
+def _band(up: int, down: int) -> tuple[float, int]:
+    """Give the share of the band that stays, and how many steps the filter reaches back."""
+    band = min(1.0, up / down) * _KEPT
+    return band, math.ceil(_CROSSINGS / band)
+
+
+@lru_cache(maxsize=8)
 def _kernels(up: int, down: int) -> tuple[Tensor, int]:
     """Give the filter of every phase (up, 1, 2 reach + down), and how many steps it reaches back."""
-    band = min(1.0, up / down) * _KEPT
-    reach = math.ceil(_CROSSINGS / band)
+    band, reach = _band(up, down)
     steps = torch.arange(-reach, reach + down, dtype=torch.float64)
     places = torch.arange(up, dtype=torch.float64)[:, None] * down / up
     distance = (steps - places) * band

@@ -22,6 +22,9 @@ _TIMES = {
 #: Times may be off even steps by this part of one.
 _UNEVEN = 0.1
 _SEPARATORS = (";", "\t", ",")
+#: What NumPy says of a cell, quoting it, and of rows of different lengths.
+_CELL = re.compile(r".* at row (\d+), column (\d+)\.?", re.DOTALL)
+_RAGGED = re.compile(r"(the number of columns changed from \d+ to \d+) at row (\d+)")
 
 
 def is_text(data: bytes) -> bool:
@@ -39,21 +42,44 @@ def decode_table(data: bytes, name: str) -> Decoded:
     Raises
     ------
     UsageError
-        If it is no such table, or the times are not evenly spaced; names the sample.
+        If it is no such table, or the times are not evenly spaced; names the sample, the row and the column,
+        and quotes nothing of the file.
     """
     with reading(name, "CSV table", "signals"):
-        text = data.decode("utf-8-sig")
+        text = _text(data)
         first = text.lstrip().partition("\n")[0].strip()
         separator = next((one for one in _SEPARATORS if one in first), None)
         names = [cell.strip().strip('"') for cell in re.split(separator or r"\s+", first)]
         headed = not all(_is_number(cell) for cell in names)
         check_length(len(names) * text.count("\n"), name)
         body = text.replace(",", ".") if separator == ";" else text
-        rows = np.loadtxt(
-            io.StringIO(body.lstrip()), np.float64, delimiter=separator, skiprows=int(headed), ndmin=2
-        )
+        rows = _rows(body.lstrip(), separator, int(headed))
     check_length(rows.size, name)
     return _split(rows, names if headed else [], name)
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is no text in UTF-8") from None
+
+
+def _rows(body: str, separator: str | None, heads: int) -> NDArray[np.float64]:
+    """Read the numbers (rows, columns) below so many heads."""
+    try:
+        return np.loadtxt(io.StringIO(body), np.float64, delimiter=separator, skiprows=heads, ndmin=2)
+    except ValueError as error:
+        raise ValueError(_reason(str(error), heads)) from None
+
+
+def _reason(said: str, heads: int) -> str:
+    """Say where a table is wrong, without NumPy's words: they quote the cell. The head is row 1."""
+    if cell := _CELL.fullmatch(said):
+        return f"row {int(cell[1]) + 1 + heads}, column {cell[2]} holds no number"
+    if ragged := _RAGGED.match(said):
+        return f"{ragged[1]} at row {int(ragged[2]) + heads}"
+    return "it is no table of numbers"
 
 
 def _split(rows: NDArray[np.float64], names: list[str], name: str) -> Decoded:

@@ -18,7 +18,7 @@ from foveal.records import Window
 from foveal.samples.kinds import Band
 from foveal.samples.normalising import check_normalisation
 from foveal.samples.stated import check_keys, numbers, sizes, whole
-from foveal.samples.traces.resampling import resample, resampled_length
+from foveal.samples.traces.resampling import check_rates, resample, resampled_length
 from foveal.samples.traces.spectrogram import Spectrogram, read_spectrogram, strongest
 from foveal.samples.values import FULL_SCALE, Values
 
@@ -81,13 +81,16 @@ class TraceTransform:
         Raises
         ------
         UsageError
-            If the channels do not fit; names `name` and both counts.
+            If the channels do not fit, or the sample cannot be brought to the network's rate; names `name`
+            and both counts or rates.
         """
         fitted = self._fit_channels(values, name)
         shares = fitted.astype(np.float32) / np.float32(FULL_SCALE[values.dtype])
         trace = torch.from_numpy(np.ascontiguousarray(shares.T))
         if self.rate is not None and spacing:
-            trace = resample(trace, 1 / spacing[0], self.rate)
+            stated = 1 / spacing[0] if spacing[0] else math.inf
+            check_rates(trace.shape, stated, self.rate, name)
+            trace = resample(trace, stated, self.rate)
         if self.standardise:
             trace = _standardised(trace)
         if self.size is not None:

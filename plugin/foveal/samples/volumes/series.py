@@ -22,6 +22,10 @@ from foveal.samples.values import Values
 _ZIP = b"PK\x03\x04"
 #: Files, and bytes in them, that are read of one zip or folder.
 MAX_FILES, MAX_BYTES = 4096, 2**31
+#: Bytes that any zip may unfold to, and to how many times its own; scans are packed to a third or so.
+_FREE, _TIMES = 2**28, 100
+#: Bytes in which DICOM is told, and in which what is passed over is read.
+_HEAD, _STEP = 132, 2**20
 #: Places nearer than this are one, in millimetres.
 _SAME = 1e-3
 
@@ -127,7 +131,7 @@ def stacked(files: Sequence[Frames], name: str) -> Decoded:
 
 
 def _members(data: bytes, name: str) -> Iterator[bytes]:
-    """Give the DICOM files of a zip, in the order of their names."""
+    """Give the DICOM files of a zip, in the order of their names; others are never held whole."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as packed:
             members = sorted(
@@ -136,16 +140,32 @@ def _members(data: bytes, name: str) -> Iterator[bytes]:
             )
             if len(members) > MAX_FILES or sum(one.file_size for one in members) > MAX_BYTES:
                 raise _too_much(name)
-            for one in members:
-                content = packed.read(one)
-                if is_dicom(content):
-                    yield content
+            _check_unfolded(sum(one.file_size for one in members), len(data), name)
+            yield from (packed.read(one) for one in members if _is_dicom(packed, one))
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
         locked = isinstance(error, RuntimeError) and "password" in str(error)
         raise UsageError(
             f"Sample {name!r} cannot be read as a zip: it is {'locked' if locked else 'damaged'}",
             "Send a whole zip of DICOM files, without password",
         ) from None
+
+
+def _is_dicom(packed: zipfile.ZipFile, one: zipfile.ZipInfo) -> bool:
+    """Tell a member by its first bytes; others are read on in steps, as they may be damaged slices."""
+    with packed.open(one) as file:
+        if is_dicom(file.read(_HEAD)):
+            return True
+        while file.read(_STEP):  # raises at its end where the checksum is wrong
+            pass
+    return False
+
+
+def _check_unfolded(unfolded: int, packed: int, name: str) -> None:
+    if unfolded > max(_FREE, _TIMES * packed):
+        raise UsageError(
+            f"Sample {name!r} unfolds to more than {_FREE // 2**20} MiB and {_TIMES} times its size",
+            "Send it as a zip without compression",
+        )
 
 
 def _hidden(path: Path) -> bool:

@@ -186,3 +186,50 @@ def test_files_and_slices_that_are_not_one_to_one(make_dicom, heights, changes, 
 def test_a_series_without_pictures_has_no_slices(example):
     with pytest.raises(UsageError, match=r"^Sample 'x' holds no DICOM image\."):
         series.slices_of(zipped({"a": example("test-SR.dcm")}), "x")
+
+
+def deflated(files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    return out.getvalue()
+
+
+def test_what_is_no_dicom_is_never_held_whole(make_dicom, monkeypatch):
+    """Its first bytes are read, then steps of it, so a damaged slice is still told from another file."""
+    monkeypatch.setattr(series, "_STEP", 1000)
+    sizes, read = [], zipfile.ZipExtFile.read
+    monkeypatch.setattr(
+        zipfile.ZipExtFile, "read", lambda self, n=-1: (sizes.append((self.name, n)), read(self, n))[1]
+    )
+    data = deflated({"a": slice_of(make_dicom, 0), "z": bytes(5000)})
+    assert decode_volume(data, "x").values.shape == (1, 2, 3, 1)
+    assert {n for name, n in sizes if name == "z"} == {132, 1000}
+
+
+def test_a_slice_with_a_damaged_mark_is_not_passed_over(make_dicom):
+    data = zipped({f"{z}": slice_of(make_dicom, z) for z in range(2)})
+    with pytest.raises(UsageError) as refused:
+        decode_volume(data.replace(b"DICM", b"DIXM", 1), "x")
+    assert str(refused.value) == (
+        "Sample 'x' cannot be read as a zip: it is damaged. "
+        "Send a whole zip of DICOM files, without password."
+    )
+
+
+def test_a_zip_of_zeros(make_dicom, monkeypatch):
+    monkeypatch.setattr(series, "_FREE", 2**20)
+    slices = {"a": slice_of(make_dicom, 0)}
+    assert decode_volume(deflated(slices | {"z": bytes(2**19)}), "x").values.shape == (1, 2, 3, 1)
+    assert decode_volume(zipped(slices | {"z": bytes(2**21)}), "x").values.shape == (1, 2, 3, 1)
+    with pytest.raises(UsageError) as refused:
+        decode_volume(deflated(slices | {"z": bytes(2**21)}), "x")
+    assert str(refused.value) == (
+        "Sample 'x' unfolds to more than 1 MiB and 100 times its size. Send it as a zip without compression."
+    )
+
+
+def test_paths_in_a_zip_lead_nowhere(make_dicom):
+    data = zipped({"/etc/a": slice_of(make_dicom, 0), "../b": slice_of(make_dicom, 1)})
+    assert decode_volume(data, "x").values.shape == (1, 2, 3, 1)
