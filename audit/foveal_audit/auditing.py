@@ -29,6 +29,7 @@ from foveal_audit.engine.running import Engine, Job, passing
 from foveal_audit.engine.stages import settings_for
 from foveal_audit.engine.work import Work
 from foveal_audit.examining import Examined, gather, node_rows
+from foveal_audit.fitting_channels import require_channels
 from foveal_audit.gaps.finding import Gaps
 from foveal_audit.gaps.stating import state_gap
 from foveal_audit.gaps.worklist import worklist
@@ -131,6 +132,7 @@ class _Audit:
         self._evidence = open_evidence(folder)
         samples = self._evidence.samples
         require_known(knowledge.rois, set(samples.names.tolist()), samples.axes)
+        require_channels(samples, model.transform, library.name)
         self._readable = find_readable(self._evidence.samples)
         self._inputs = {"evidence": folder, **keep_knowledge(engine.keep, knowledge)}
 

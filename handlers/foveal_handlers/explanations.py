@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
-from foveal.capture import Forward, TopClass, predicted_classes
+from foveal.capture import Forward, TopClass, class_probabilities, predicted_classes
 from foveal.crops import extent_of, find_windows, shifted, window_size
 from foveal.errors import UsageError, nearest
 from foveal.features import CLASS, FeatureName
@@ -104,7 +104,7 @@ def explain_rows(
     config = observer.config
     maps = forward.attribute([TopClass()], config.method)[:, 0].cpu().numpy()
     classes = predicted_classes(forward.output)
-    scores = _probabilities(forward.output.float()).gather(1, classes[:, None])[:, 0]
+    scores = class_probabilities(forward.output.float()).gather(1, classes[:, None])[:, 0]
     return [
         {
             "class": str(index) if labels is None else labels.get(str(index), str(index)),
@@ -119,14 +119,6 @@ def explain_rows(
             zip(classes.tolist(), scores.tolist(), maps, asked, strict=True)
         )
     ]
-
-
-def _probabilities(logits: Tensor) -> Tensor:
-    """Turn logits (B, n) into probabilities; a single logit speaks for the second of two classes."""
-    if logits.shape[1] > 1:
-        return torch.softmax(logits, 1)
-    likely = torch.sigmoid(logits)
-    return torch.cat((1 - likely, likely), 1)
 
 
 def written_map(map_: NDArray[np.float32], form: Form) -> dict[str, Any]:

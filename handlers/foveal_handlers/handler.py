@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +19,7 @@ from ts.utils.util import PredictionException, map_class_to_label
 from foveal.archives.eager import load_eager
 from foveal.archives.mar import archive_sha256, read_own_settings
 from foveal.archives.settings import model_class_of
-from foveal.capture import naming_samples
+from foveal.capture import class_probabilities, naming_samples
 from foveal.config import FovealConfig
 from foveal.errors import EnvironmentFault, UsageError
 from foveal.observer import Observer, Seen
@@ -143,6 +144,8 @@ class SampleHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
             return Refusal(origin, 400, str(error))
         except EnvironmentFault as error:  # a decoder that is not installed here
             return Refusal(origin, 503, str(error))
+        except Exception as error:  # noqa: BLE001 - the other rows of the batch are to be answered
+            return _unread(error, origin, request_id)
 
     def _form(self, request: int) -> Form | None:
         """Say how a request wants its map, where it came by the route of explanations."""
@@ -227,6 +230,18 @@ class SampleHandler(BaseHandler):  # type: ignore[misc]  # ts publishes no types
         return refusal.body()
 
 
+def _unread(error: Exception, origin: Origin | None, request_id: str) -> Refusal:
+    """Refuse a row that failed in a way nobody foresaw.
+
+    Its message is neither answered nor logged, as it may quote the sample: the type and the places are.
+    """
+    kind = type(error).__name__
+    places = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("Foveal failed to read sample %r (%s):\n%s", request_id, kind, places)
+    message = f"Sample {request_id!r} cannot be read: {kind}. Look into the worker's log."
+    return Refusal(origin, 500, message)
+
+
 def _by_forward(rows: Sequence[Row | Refusal]) -> dict[tuple[torch.Size, bool], dict[int, Row]]:
     """Group the rows of one size and route, each by its place in the batch."""
     groups: dict[tuple[torch.Size, bool], dict[int, Row]] = {}
@@ -238,6 +253,9 @@ def _by_forward(rows: Sequence[Row | Refusal]) -> dict[tuple[torch.Size, bool], 
 
 def _top_classes(output: Tensor, mapping: Mapping[str, str] | None) -> dict[str, Any]:
     """Name the most probable classes of one row (1, classes) with their probabilities."""
-    probabilities, classes = torch.topk(torch.softmax(output, dim=1), min(_TOP, output.shape[1]), dim=1)
+    likely = class_probabilities(output)
+    if mapping is not None and output.shape[1] == 1:  # such archives were once packed with one label
+        mapping = {"0": "0", "1": "1", **mapping}
+    probabilities, classes = torch.topk(likely, min(_TOP, likely.shape[1]), dim=1)
     (answer,) = map_class_to_label(probabilities.tolist(), mapping, classes.tolist())
     return dict(answer)

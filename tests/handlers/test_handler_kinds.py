@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from textwrap import dedent
 from zipfile import ZipFile
 
@@ -18,6 +19,7 @@ from torch import nn
 
 from foveal.archives.pack import pack
 from foveal.samples.arrays import decode_crop
+from foveal.samples.kinds import get_kind
 from foveal.spool.reader import read_segment
 from foveal.spool.segments import model_folder
 from foveal_handlers.handler import SampleHandler
@@ -69,11 +71,22 @@ def start(tmp_path, monkeypatch, new_context, request_batch):
         context, handler = new_context(tmp_path / "model"), SampleHandler()
         handler.initialize(context)
         started.append(handler)
-        return lambda *rows, **how: (handler.handle(request_batch(context, rows, **how), context), context)
+
+        def ask(*rows, **how):
+            return handler.handle(request_batch(context, rows, **how), context), context
+
+        ask.handler = handler
+        return ask
 
     yield start
     for handler in started:
         handler.auditor.close()
+
+
+def fails_at_text(data, name):
+    if data.startswith(b"PLANTED"):
+        raise ZeroDivisionError(data.decode())
+    return get_kind("signal").decode(data, name)
 
 
 @pytest.fixture
@@ -91,7 +104,8 @@ def test_good_and_bad_rows_of_one_batch(start, noted):
     answers, context = ask(npy(trace()), b"\0nothing", npy(trace(1)), npy(trace(2).repeat(2, axis=1)))
     assert set(answers[0]) == set(answers[2]) == {"a", "b", "c"}
     assert answers[1]["message"].startswith(
-        "Sample 'id-1' cannot be read as a signal: unknown or damaged format."
+        "Sample 'id-1' cannot be read as a signal: unknown or damaged format. Give a whole file of one of "
+        "these formats: npy, WFDB (not while serving), EDF, DICOM waveform, CSV."
     )
     assert answers[3]["message"].startswith("Sample 'id-3' has 2 channels, the model takes 1.")
     assert [context.get_response_status(row)[0] for row in range(4)] == [200, 400, 200, 400]
@@ -166,4 +180,36 @@ def test_a_decoder_that_is_not_installed(start, monkeypatch):
     assert answers[1]["code"] == context.get_response_status(1)[0] == 503
     assert answers[1]["message"] == (
         "Sample 'id-1' cannot be read: soundfile is not installed. Install it: pip install foveal[signals]."
+    )
+
+
+def test_a_row_that_fails_unforeseen_has_its_own_error(start, monkeypatch, caplog):
+    """Neither the answer nor the log holds the exception's words: they may quote the sample."""
+    ask = start()
+    kind = replace(get_kind("signal"), decode=fails_at_text)
+    monkeypatch.setattr(ask.handler, "kind", kind)
+    answers, context = ask(npy(trace()), b"PLANTED", npy(trace(1)))
+    assert set(answers[0]) == set(answers[2]) == {"a", "b", "c"}
+    assert [context.get_response_status(row)[0] for row in range(3)] == [200, 500, 200]
+    assert answers[1]["message"] == (
+        "Sample 'id-1' cannot be read: ZeroDivisionError. Look into the worker's log."
+    )
+    assert "Foveal failed to read sample 'id-1' (ZeroDivisionError)" in caplog.text
+    assert "fails_at_text" in caplog.text
+    assert "PLANTED" not in caplog.text + repr(answers)
+
+
+def test_a_row_of_an_absurd_rate_costs_no_other_its_answer(start):
+    ask = start(rate=100)
+    absurd = "time,a\n" + "\n".join(f"{at * 1e-6:.9f},{at}" for at in range(50))
+    answers, context = ask(npy(trace()), absurd.encode(), b"a\n1\nPLANTED\n")
+    assert set(answers[0]) == {"a", "b", "c"}
+    assert [context.get_response_status(row)[0] for row in range(3)] == [200, 400, 400]
+    assert answers[1]["message"] == (
+        "Sample 'id-1' has 1e+06 steps a second, the model takes 100. "
+        "Correct the rate that the sample states, or send it at the model's."
+    )
+    assert answers[2]["message"] == (
+        "Sample 'id-2' cannot be read as CSV table: row 3, column 1 holds no number. "
+        "Give a whole file of that format."
     )

@@ -127,7 +127,7 @@ def test_a_bad_row_gets_its_own_error_and_the_others_their_answers(serve, spoole
         "code": 400,
         "type": "PredictionException",
         "message": "Sample 'id-1' cannot be read as an image: unknown or damaged format. Give a whole file "
-        "of one of these formats: PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM.",
+        "of one of these formats: PNG, JPEG, BMP, TIFF, WEBP, GIF, PPM, npy, DICOM.",
     }
     assert answers[3]["message"] == (
         "The request holds no image. Send an image's bytes, or its base64 text under 'data'."

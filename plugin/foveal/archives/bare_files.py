@@ -163,16 +163,24 @@ def _check_keys(content: object, known: Sequence[str], where: str) -> None:
 def _guessed(shape: tuple[int, ...], uri: str) -> Transform:
     """Take images of the network's size, scaled to 0..1; other samples cannot be guessed."""
     if len(shape) != 3:
-        raise _unsaid(uri, f"takes samples of shape {shape}")
+        raise _unsaid(uri, f"takes samples of shape {shape}", len(shape) - 1)
     size = None if prod(shape[1:]) == 0 else [int(side) for side in shape[1:]]
     return read_transform({"size": size, "channels": int(shape[0])})
 
 
-def _unsaid(uri: str, what: str) -> UsageError:
+#: Axes of a sample -> what is to be written in the preprocess section.
+_SECTIONS = {
+    1: "kind: signal or kind: audio, rate, channels, mean, std",
+    2: "size, channels, mean, std",
+    3: "kind: volume, size, channels, mean, std",
+}
+
+
+def _unsaid(uri: str, what: str, axes: int = 2) -> UsageError:
     beside = Path(uri).with_suffix(".yaml").name
     return UsageError(
         f"{uri} {what} and does not say how they are preprocessed",
-        f"Write a preprocess section (size, channels, mean, std) into {beside} beside it",
+        f"Write a preprocess section ({_SECTIONS.get(axes, _SECTIONS[2])}) into {beside} beside it",
     )
 
 
@@ -186,7 +194,7 @@ def _open_onnx(path: Path, uri: str, blank: Tensor | None) -> Opened:
     model = load(path)
     shape = shape_of(model) if blank is None else tuple(blank.shape[1:])
     if None in shape:
-        raise _unsaid(uri, "leaves the size of its samples open")
+        raise _unsaid(uri, "leaves the size of its samples open", len(shape) - 1)
     sha256 = hashlib.sha256(content_of(model)).hexdigest()
     known = tuple(int(side) for side in shape if side is not None)
     try:

@@ -357,9 +357,10 @@ def _require_output(model: AuditedModel, example: Tensor, plan: _Plan) -> None:
             f"{plan.source} gives {_describe(output)} for one {shape} input, not class scores",
             "Pack a classifier that returns (batch, classes)",
         )
-    if plan.labels and len(plan.labels) != output.shape[1]:
+    classes = max(2, output.shape[1])  # one logit speaks for the second of two classes
+    if plan.labels and len(plan.labels) != classes:
         raise UsageError(
-            f"{len(plan.labels)} labels for a model of {output.shape[1]} classes",
+            f"{len(plan.labels)} labels for a model of {classes} classes",
             "Give one label per class, in order",
         )
 

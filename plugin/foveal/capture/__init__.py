@@ -20,6 +20,7 @@ from foveal.capture.targets import (
     SegmentTarget,
     Target,
     TopClass,
+    class_probabilities,
     parse_target,
     predicted_classes,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "check_finite",
     "choose_layer",
     "choose_node_layer",
+    "class_probabilities",
     "find_layer",
     "layer_names",
     "listening",

@@ -316,6 +316,13 @@ def predicted_classes(output: Tensor) -> Tensor:
     return (values[:, 0] > 0).long() if values.shape[1] == 1 else values.argmax(1)
 
 
+def class_probabilities(output: Tensor) -> Tensor:
+    """Turn logits (B, n) into probabilities (B, max(n, 2)); a single one speaks for class 1 of two."""
+    if output.shape[1] > 1:
+        return torch.softmax(output, dim=1)
+    return torch.cat((torch.sigmoid(-output), torch.sigmoid(output)), dim=1)
+
+
 def _check_positions(layer: str, index: int, values: Tensor) -> None:
     """Refuse what asks for positions where there are none; segmentation networks are explained by scores."""
     if values.ndim > 2:

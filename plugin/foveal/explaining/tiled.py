@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from foveal.archives.model import AuditedModel
+from foveal.capture import class_probabilities
 from foveal.crops import Found, find_windows, window_size
 from foveal.errors import UsageError
 from foveal.explaining.mapping import Mapper
@@ -92,7 +93,7 @@ def explain_tiled(
     ) as mapper:
         for piece, x in _batches(model, image, windows):
             mapped = mapper(x)
-            rows += list(_softmax(mapped.output))
+            rows += list(_shares(mapped.output))
             for window, map_ in zip(piece, mapped.maps[:, 0].float().cpu().numpy(), strict=True):
                 stitcher = stitcher or Stitcher(image.shape[:2], (window[2] - window[0]) / map_.shape[0])
                 stitcher.add(map_, window)
@@ -122,11 +123,11 @@ def _probabilities(
 ) -> Iterator[NDArray[np.float32]]:
     with torch.inference_mode():
         for _, x in _batches(model, image, windows):
-            yield from _softmax(model.module(x))
+            yield from _shares(model.module(x))
 
 
-def _softmax(output: Tensor) -> NDArray[np.float32]:
-    shares: NDArray[np.float32] = torch.softmax(output.detach().float(), 1).cpu().numpy()
+def _shares(output: Tensor) -> NDArray[np.float32]:
+    shares: NDArray[np.float32] = class_probabilities(output.detach().float()).cpu().numpy()
     return shares
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, helper, inliner, numpy_helper
 
 from foveal.errors import UsageError, shown
+from foveal.onnx_graphs.external import weights_fault
 
 #: Older files say with attributes what newer ones say with inputs, and Softmax meant something else.
 OLDEST_OPSET = 13
@@ -108,7 +109,7 @@ def load(path: Path) -> ModelProto:
     Raises
     ------
     UsageError
-        If it is missing or no ONNX file.
+        If it is missing or no ONNX file, or its weights are in other files and those cannot be read.
     """
     try:
         model = onnx.load(path)
@@ -116,12 +117,14 @@ def load(path: Path) -> ModelProto:
         lost = shown(getattr(error, "filename", None) or path)
         raise UsageError(f"There is no file {lost!r}", "Give the path of an .onnx file") from error
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
-        raise UsageError(
-            f"{shown(path)!r} is no ONNX file", "Give a file that onnx.checker accepts"
-        ) from error
+        raise weights_fault(path) or _no_onnx(path) from error
     if not model.graph.node or not model.graph.output:
-        raise UsageError(f"{shown(path)!r} is no ONNX file", "Give a file that onnx.checker accepts")
+        raise _no_onnx(path)
     return model
+
+
+def _no_onnx(path: Path) -> UsageError:
+    return UsageError(f"{shown(path)!r} is no ONNX file", "Give a file that onnx.checker accepts")
 
 
 def _check_size(model: ModelProto) -> None:

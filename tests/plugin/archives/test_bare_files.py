@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from math import prod
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from onnx_archives import externally, packed, written
 from onnx_nets import build
 
@@ -46,6 +50,17 @@ def program(folder, net, x):
     batch = torch.export.Dim("batch")
     torch.export.save(torch.export.export(net, (x,), dynamic_shapes=({0: batch},)), folder / "net.pt2")
     return folder / "net.pt2"
+
+
+def flat(path, *shape):
+    """Write a network of one product, its weights in the file."""
+    ends = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, *shape])]
+    ends += [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])]
+    weights = numpy_helper.from_array(np.ones((prod(shape), 3), np.float32), "w")
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "flat", ends[:1], ends[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
 
 
 @pytest.mark.parametrize(
@@ -108,7 +123,13 @@ def test_what_is_refused(tmp_path, net, x):
     trace = written(tmp_path, "Trace")
     assert message(trace) == (
         f"{trace} takes samples of shape (2, 20) and does not say how they are preprocessed. Write a "
-        "preprocess section (size, channels, mean, std) into trace.yaml beside it."
+        "preprocess section (kind: signal or kind: audio, rate, channels, mean, std) into trace.yaml "
+        "beside it."
+    )
+    volume = flat(tmp_path / "volume.onnx", 2, 4, 4, 4)
+    assert message(volume) == (
+        f"{volume} takes samples of shape (2, 4, 4, 4) and does not say how they are preprocessed. Write a "
+        "preprocess section (kind: volume, size, channels, mean, std) into volume.yaml beside it."
     )
     trace.with_suffix(".yaml").write_text("preproces: {}\n")
     assert message(trace) == "Unknown key 'preproces' in trace.yaml. Did you mean 'preprocess'."

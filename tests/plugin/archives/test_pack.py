@@ -222,6 +222,31 @@ def test_the_wrong_number_of_labels(make):
     )
 
 
+def test_one_logit_speaks_for_the_second_of_two_classes(make, write):
+    path = write(
+        "one.py",
+        """
+        from torch import nn
+
+
+        class One(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 1)
+
+            def forward(self, x):
+                return self.fc(self.conv(x).relu().mean((2, 3)))
+        """,
+    )
+    told = {"model_file": path, "weights": None}
+    files = content(make(labels=("healthy", "ill"), **told))
+    assert json.loads(files["index_to_name.json"]) == {"0": "healthy", "1": "ill"}
+    for labels in (("ill",), ("a", "b", "c")):
+        assert message(make, labels=labels, **told) == (
+            f"{len(labels)} labels for a model of 2 classes. Give one label per class, in order."
+        )
+
+
 def test_a_model_that_is_no_classifier(make, write):
     path = write("n.py", "from torch import nn\nclass N(nn.Identity): pass\n")
     assert message(make, model_file=path, weights=None) == (

@@ -1,6 +1,7 @@
 """Large images by tiles: the whole's own map where the network is local, and windows in its own pixels."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +159,26 @@ def test_by_command(slide, tmp_path, monkeypatch):
     assert np.load(out / "slide.npy").shape == (128, 192)
     assert (out / "slide.png").stat().st_size > 1000
     assert f"{len(report['tiles'])} tiles" in ran.output
+
+
+class BrightOrNot(Bright):
+    """The same with one logit: how far class 1 is above class 0."""
+
+    def forward(self, x):
+        scores = super().forward(x)
+        return scores[:, 1:] - scores[:, :1]
+
+
+@pytest.mark.parametrize("target", [None, 0])
+def test_one_logit_speaks_for_the_second_of_two_classes(slide, target):
+    single = replace(model(), module=BrightOrNot().eval())
+    with OpenImage(slide[0]) as image:
+        found, twin = (
+            explain_tiled(single, image, target=target),
+            explain_tiled(model(), image, target=target),
+        )
+    assert found.target == twin.target == 0
+    np.testing.assert_allclose(found.probabilities, twin.probabilities, atol=1e-6)
+    np.testing.assert_allclose(
+        [score for _, score in found.tiles], [score for _, score in twin.tiles], atol=1e-6
+    )
