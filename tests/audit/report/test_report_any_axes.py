@@ -49,17 +49,17 @@ def finding(assessment):
 @pytest.mark.parametrize(
     ("axes", "edit", "into", "place"),
     [
-        (1, "Replacing it", "recordings", "an end of the recording"),
-        (2, "Painting it over", "images", "the edge of the picture"),
-        (3, "Replacing it", "scans", "the edge of the scan"),
+        (1, "Replacing it", "recordings", "recording"),
+        (2, "Painting it over", "images", "picture"),
+        (3, "Replacing it", "scans", "scan"),
     ],
 )
 def test_what_was_found(shown, axes, edit, into, place):
-    assert wording.statement(shown(axes, {"border": 1.0}, effects=USED)) == (
+    assert wording.statement(shown(axes, {"position_lock": 1.0}, effects=USED)) == (
         f"The model leans on a recurring detail. {edit} takes 0.20 (0.10 to 0.30) off the probability of "
         f"that answer. Putting it into other {into} adds 0.50 (0.40 to 0.60) to the probability of that "
-        f"answer. Signs that it has nothing to do with the task: it lies nearer to {place} than "
-        "100% of other details."
+        f"answer. Signs that it has nothing to do with the task: it keeps to the same place in the "
+        f"{place}."
     )
 
 
